@@ -18,12 +18,13 @@ CREATE TABLE shared.webhook_endpoints (
     created_at timestamptz NOT NULL,
     -- Counts the changes by people.
     version integer NOT NULL DEFAULT 1,
-    -- The last event that it got or that was left out. Events of another epoch come after all of this one.
-    epoch integer NOT NULL,
+    -- The last event that it got or that was left out.
     last_position bigint NOT NULL,
-    -- The events that are sent again: the next one, and the last one.
+    -- The events that are sent again: the next one, and the last one; when, and after how many attempts.
     replay_next bigint,
     replay_until bigint,
+    replay_due_at timestamptz,
+    replay_attempts integer NOT NULL DEFAULT 0,
     -- The attempts so far to deliver an event that was not taken, the time of the first one, and its position.
     attempts integer NOT NULL DEFAULT 0,
     failing_since timestamptz,
@@ -34,12 +35,12 @@ CREATE TABLE shared.webhook_endpoints (
     served_at timestamptz NOT NULL,
     CONSTRAINT webhook_endpoints_url_key UNIQUE (tenant_id, url)
 );
--- The log of deliveries: one row for each attempt.
+-- The log of deliveries: one row for each attempt. It outlives its endpoint, because there may be millions of rows.
 CREATE TABLE shared.webhook_deliveries (
     id uuid CONSTRAINT webhook_deliveries_pkey PRIMARY KEY,
-    tenant_id uuid NOT NULL,
-    endpoint_id uuid NOT NULL
-        CONSTRAINT webhook_deliveries_endpoint_id_fkey REFERENCES shared.webhook_endpoints (id) ON DELETE CASCADE,
+    tenant_id uuid NOT NULL
+        CONSTRAINT webhook_deliveries_tenant_id_fkey REFERENCES shared.tenants (id) ON DELETE CASCADE,
+    endpoint_id uuid NOT NULL,
     event_id uuid NOT NULL,
     topic text NOT NULL,
     kind text NOT NULL CONSTRAINT webhook_deliveries_kind_check CHECK (kind IN ('event', 'replay', 'test')),
@@ -52,6 +53,7 @@ CREATE TABLE shared.webhook_deliveries (
     response text
 );
 CREATE INDEX webhook_deliveries_endpoint_id_idx ON shared.webhook_deliveries (endpoint_id, id);
+CREATE INDEX webhook_deliveries_tenant_id_idx ON shared.webhook_deliveries (tenant_id);
 CREATE INDEX webhook_deliveries_started_at_idx ON shared.webhook_deliveries (started_at);
 
 ALTER TABLE shared.webhook_endpoints ENABLE ROW LEVEL SECURITY;
@@ -64,15 +66,19 @@ CREATE POLICY webhook_endpoints_platform ON shared.webhook_endpoints FOR SELECT 
 CREATE POLICY webhook_deliveries_platform ON shared.webhook_deliveries FOR SELECT TO tenantry_platform USING (true);
 GRANT SELECT, INSERT, DELETE ON shared.webhook_endpoints TO tenantry_shared;
 GRANT UPDATE (url, description, topics, status, sealed_secret, sealed_with, former_sealed_secret, former_sealed_with,
-              former_expires_at, version, epoch, last_position, replay_next, replay_until, attempts, failing_since,
-              failing_position, due_at)
+              former_expires_at, version, last_position, replay_next, replay_until, replay_due_at, replay_attempts,
+              attempts, failing_since, failing_position, due_at)
    ON shared.webhook_endpoints TO tenantry_shared;
 GRANT SELECT, INSERT ON shared.webhook_deliveries TO tenantry_shared;
-GRANT SELECT ON shared.webhook_endpoints, shared.webhook_deliveries TO tenantry_platform;
+GRANT SELECT ON shared.webhook_deliveries TO tenantry_platform;
+GRANT SELECT (id, tenant_id, url, description, topics, status, former_expires_at, created_at, version, last_position,
+              replay_next, replay_until, replay_due_at, replay_attempts, attempts, failing_since, failing_position, due_at,
+              served_at) ON shared.webhook_endpoints TO tenantry_platform;
 
 -- The sender looks at an endpoint when people change it, and when its business has new events.
 CREATE TRIGGER webhook_endpoints_prompt_sender AFTER UPDATE OF version ON shared.webhook_endpoints
-    FOR EACH ROW WHEN (NEW.status = 'active') EXECUTE FUNCTION shared.prompt_job('webhooks.send');
+    FOR EACH ROW WHEN (OLD.version <> NEW.version AND NEW.status = 'active')
+    EXECUTE FUNCTION shared.prompt_job('webhooks.send');
 CREATE FUNCTION shared.prompt_webhooks() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN

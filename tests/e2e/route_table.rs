@@ -323,6 +323,7 @@ fn routes_of_businesses() -> Vec<Route> {
             Member("webhooks.manage"),
             Some(json!({"eventId": "00000000-0000-7000-8000-000000000000"})),
         ),
+        ("DELETE", "/api/v1/webhooks/{id}/replays", Member("webhooks.manage"), None),
         ("GET", "/api/v1/webhooks/{id}/deliveries", Member("webhooks.manage"), None),
         ("GET", "/api/v1/parked-sales", Member("till.read"), None),
         (

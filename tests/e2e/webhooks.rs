@@ -51,7 +51,9 @@ async fn becomes(business: &Business<'_>, webhook: &Value, field: &str, value: V
 /// Lets the next attempt be due now.
 async fn hurry(app: &TestApp) {
     const HURRY: &str = "
-        UPDATE shared.webhook_endpoints SET due_at = now(), version = version WHERE attempts > 0";
+        UPDATE shared.webhook_endpoints
+           SET due_at = now(), replay_due_at = CASE WHEN replay_due_at IS NOT NULL THEN now() END,
+               version = version + 1";
     app.database.as_owner().await.execute(HURRY, &[]).await.unwrap();
 }
 
@@ -169,12 +171,13 @@ async fn an_endpoint_that_takes_nothing_for_days_fails_and_is_resumed_without_a_
     becomes(&acme, &hook, "attempts", json!(1)).await;
     const DAYS_AGO: &str = "
         UPDATE shared.webhook_endpoints
-           SET failing_since = failing_since - interval '73 hours', due_at = now()";
+           SET failing_since = failing_since - interval '73 hours', attempts = 12, due_at = now(),
+               version = version + 1";
     app.database.as_owner().await.execute(DAYS_AGO, &[]).await.unwrap();
     becomes(&acme, &hook, "status", json!("failed")).await;
-    let mails = "SELECT parameters ->> 'url' FROM shared.mails WHERE template = 'webhook_failed'";
+    let mails = "SELECT parameters ->> 'host' FROM shared.mails WHERE template = 'webhook_failed'";
     let mailed: String = app.database.as_owner().await.query_one(mails, &[]).await.unwrap().get(0);
-    assert_eq!(mailed, receiver.url());
+    assert_eq!(format!("{mailed}/hooks"), receiver.url());
     let log = acme.get("/api/v1/auth-events?action=webhook.failed").await.body;
     assert_eq!(log["data"].as_array().unwrap().len(), 1, "{log}");
     receiver.answer(Answer::status(204));
@@ -188,7 +191,7 @@ async fn an_endpoint_that_takes_nothing_for_days_fails_and_is_resumed_without_a_
     receiver.answer(Answer::status(410));
     order(&acme, &bolt).await;
     becomes(&acme, &hook, "status", json!("failed")).await;
-    // Deleted events are not passed over in silence.
+    // Nor does an endpoint that is too far behind pass over what was deleted.
     app.database.as_owner().await.execute("DELETE FROM shared.events", &[]).await.unwrap();
     let refused = act(&acme, &hook, "/resume", json!({})).await;
     assert_eq!((refused.status, refused.code()), (409, "events_deleted"), "{refused:?}");
@@ -357,7 +360,7 @@ async fn endpoints_are_checked_and_limited() {
     }
     let many = acme.post("/api/v1/webhooks", &json!({"url": "https://example.com/20"})).await;
     assert_eq!((many.status, many.code()), (409, "too_many_webhooks"), "{many:?}");
-    // Nobody sends events elsewhere that they may not see.
+    // Nobody sends events elsewhere that they may not see, also if somebody else has chosen them.
     let role = json!({"name": "Integrator", "permissions": ["webhooks.manage", "orders.read"]});
     assert_eq!(acme.put("/api/v1/roles/inventory/integrator", &role).await.status, 201);
     let manager = app.member_of(&acme.tenant, "integrator").await;
@@ -365,6 +368,79 @@ async fn endpoints_are_checked_and_limited() {
         .post("/api/v1/webhooks", &json!({"url": "https://example.com/x", "topics": ["sale.*"]}))
         .await;
     assert_eq!((refused.status, refused.code()), (403, "permission_denied"), "{refused:?}");
+    let refused = manager.patch(&path(&hook, ""), &json!({"url": "https://example.com/x"})).await;
+    assert_eq!((refused.status, refused.code()), (403, "permission_denied"), "{refused:?}");
+    let moved = json!({"url": "https://example.com/x", "topics": ["order.*"]});
+    assert_eq!(manager.patch(&path(&hook, ""), &moved).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_too_far_behind_says_so() {
+    let app = TestApp::start_with(SETTINGS).await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "100").await;
+    let receiver = Receiver::start().await;
+    let hook = webhook(&acme, &receiver.url(), json!(["order.placed"])).await;
+    assert_eq!(act(&acme, &hook, "/pause", json!({})).await.status, 200);
+    let placed = [order(&acme, &bolt).await, order(&acme, &bolt).await];
+    until("both events have their positions", async || {
+        let history = acme.get("/api/v1/events/history?topics=order.placed").await.body;
+        history["data"].as_array().unwrap().len() == 2
+    })
+    .await;
+    const PRUNE: &str = "
+        DELETE FROM shared.events WHERE position = (SELECT last_position + 1 FROM shared.webhook_endpoints)";
+    let owner = app.database.as_owner().await;
+    assert_eq!(owner.execute(PRUNE, &[]).await.unwrap(), 1);
+    // As if it had been active all the time.
+    owner
+        .execute("UPDATE shared.webhook_endpoints SET status = 'active', version = version + 1", &[])
+        .await
+        .unwrap();
+    becomes(&acme, &hook, "status", json!("failed")).await;
+    assert!(receiver.posted().is_empty());
+    let resumed = act(&acme, &hook, "/resume", json!({"from": "oldest"})).await;
+    assert_eq!(resumed.body["status"], "active", "{resumed:?}");
+    let posted = orders(&receiver.wait_for(1).await);
+    assert!(placed.contains(posted.last().unwrap()), "{posted:?}");
+}
+
+#[tokio::test]
+async fn events_that_are_sent_again_hold_nothing_up_and_are_given_up() {
+    let app = TestApp::start_with(SETTINGS).await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "100").await;
+    let receiver = Receiver::start().await;
+    let hook = webhook(&acme, &receiver.url(), json!(["order.placed"])).await;
+    let first = order(&acme, &bolt).await;
+    let id = receiver.wait_for(1).await[0].header("webhook-id").to_owned();
+    becomes(&acme, &hook, "waiting", json!(0)).await;
+    receiver.answer(Answer::status(400));
+    assert_eq!(act(&acme, &hook, "/replays", json!({"eventId": id})).await.status, 202);
+    receiver.wait_for(2).await;
+    let refused = |count: usize| {
+        let deliveries = path(&hook, "/deliveries?outcome=refused");
+        let acme = &acme;
+        async move { acme.get(&deliveries).await.body["data"].as_array().unwrap().len() == count }
+    };
+    until("one attempt", || refused(1)).await;
+    // A new event does not wait for it.
+    receiver.answer(Answer::status(200));
+    let second = order(&acme, &bolt).await;
+    assert_eq!(orders(&receiver.wait_for(3).await)[2], second);
+    receiver.answer(Answer::status(400));
+    for attempt in 2..=5 {
+        hurry(&app).await;
+        until("another attempt", || refused(attempt)).await;
+    }
+    becomes(&acme, &hook, "replaying", json!(0)).await;
+    let view = shown(&acme, &hook).await;
+    assert_eq!((&view["status"], &view["attempts"]), (&json!("active"), &json!(0)), "{view}");
+    receiver.answer(Answer { wait: Duration::from_secs(30), ..Answer::status(200) });
+    assert_eq!(act(&acme, &hook, "/replays", json!({"eventId": id})).await.status, 202);
+    let stopped = acme.delete(&path(&hook, "/replays")).await;
+    assert_eq!((stopped.status, &stopped.body["replaying"]), (200, &json!(0)), "{stopped:?}");
+    assert!(orders(&receiver.posted()).contains(&first));
 }
 
 /// A process that sends is killed while it sends, again and again: nothing is lost, and what comes twice has

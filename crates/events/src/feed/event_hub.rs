@@ -4,6 +4,7 @@
 //! misses events, sees it by the gap between two positions, and reads them from the database.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,12 +18,15 @@ use crate::feed::stored_event::{self, StoredEvent};
 pub struct EventHub {
     database: Database,
     feeds: Mutex<HashMap<TenantId, Feed>>,
+    next_feed: AtomicU64,
     /// Held while events are read, so that they are passed on in their order.
     reading: tokio::sync::Mutex<()>,
 }
 
 /// The events of one business.
 struct Feed {
+    /// No two feeds have the same number.
+    number: u64,
     sender: Sender<Arc<StoredEvent>>,
     /// The last event that was passed on. `None` before the hub has asked for it.
     position: Option<i64>,
@@ -38,6 +42,7 @@ pub struct Subscription {
     receiver: Receiver<Arc<StoredEvent>>,
     hub: Arc<EventHub>,
     tenant: TenantId,
+    feed: u64,
 }
 
 /// The next event, or why there is none.
@@ -54,7 +59,12 @@ pub enum Next {
 impl EventHub {
     /// A hub without clients. It passes events on while [`EventHub::listen`] runs.
     pub fn new(database: Database) -> Self {
-        Self { database, feeds: Mutex::default(), reading: tokio::sync::Mutex::default() }
+        Self {
+            database,
+            feeds: Mutex::default(),
+            next_feed: AtomicU64::new(0),
+            reading: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Receives events for as long as the future is polled.
@@ -67,12 +77,14 @@ impl EventHub {
     /// # Errors
     /// [`DbError`].
     pub async fn subscribe(self: &Arc<Self>, tenant: TenantId) -> Result<Subscription, DbError> {
-        let receiver = {
+        let (receiver, feed) = {
             let mut feeds = self.feeds();
-            let new = || Feed { sender: broadcast::channel(KEPT).0, position: None };
-            feeds.entry(tenant).or_insert_with(new).sender.subscribe()
+            let number = || self.next_feed.fetch_add(1, Ordering::Relaxed);
+            let new = || Feed { number: number(), sender: broadcast::channel(KEPT).0, position: None };
+            let feed = feeds.entry(tenant).or_insert_with(new);
+            (feed.sender.subscribe(), feed.number)
         };
-        let subscription = Subscription { receiver, hub: self.clone(), tenant };
+        let subscription = Subscription { receiver, hub: self.clone(), tenant, feed };
         self.read(&HashSet::from([tenant])).await?;
         Ok(subscription)
     }
@@ -194,8 +206,9 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut feeds = self.hub.feeds();
-        // This receiver still counts.
-        if feeds.get(&self.tenant).is_some_and(|feed| feed.sender.receiver_count() <= 1) {
+        // This receiver still counts. The feed may be that of another epoch.
+        let is_last = |feed: &Feed| feed.number == self.feed && feed.sender.receiver_count() <= 1;
+        if feeds.get(&self.tenant).is_some_and(is_last) {
             feeds.remove(&self.tenant);
         }
     }

@@ -61,8 +61,8 @@ pub struct Courier {
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The part of an answer that is kept.
 const RESPONSE_BYTES: usize = 1_000;
-/// The longest time for which an endpoint can ask to be left alone.
-const LONGEST_REST: Duration = Duration::from_secs(24 * 3600);
+/// The time for which the body of an answer is awaited.
+const BODY_WITHIN: Duration = Duration::from_secs(1);
 
 impl Courier {
     /// A courier that reaches so far.
@@ -75,7 +75,7 @@ impl Courier {
             // What answers is what was checked: no redirects, and no proxy that looks names up by itself.
             .redirect(Policy::none())
             .no_proxy()
-            .dns_resolver(Arc::new(GuardedNames(reach)))
+            .dns_resolver(Arc::new(GuardedNames::new(reach)))
             .user_agent("Tenantry-Webhooks")
             .build()?;
         Ok(Self { client, reach })
@@ -136,20 +136,33 @@ async fn read(mut answer: Response) -> Read {
     };
     let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let mut body = Vec::new();
-    // The status has decided. An answer that breaks off is as good as a short one.
-    while let Ok(Some(chunk)) = answer.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() >= RESPONSE_BYTES {
-            body.truncate(RESPONSE_BYTES);
-            break;
+    // The status has decided. A body that breaks off, or takes its time, is as good as a short one.
+    let reading = async {
+        while body.len() < RESPONSE_BYTES
+            && let Ok(Some(chunk)) = answer.chunk().await
+        {
+            body.extend_from_slice(&chunk);
         }
-    }
+    };
+    let _ = tokio::time::timeout(BODY_WITHIN, reading).await;
+    body.truncate(RESPONSE_BYTES);
     let text: String = String::from_utf8_lossy(&body).chars().filter(|letter| *letter != '\0').collect();
     let http_status = i16::try_from(status.as_u16()).ok();
-    (
-        outcome,
-        http_status,
-        Some(text),
-        retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_REST)),
-    )
+    (outcome, http_status, Some(text), retry_after.map(Duration::from_secs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The name is checked where the connection is made, below what the text of an address shows.
+    #[tokio::test]
+    async fn a_name_of_this_machine_is_a_local_address() {
+        let courier = Courier::new(Reach::Internet).unwrap();
+        let refused = courier.client.get("http://localhost:9/").send().await.unwrap_err();
+        assert_eq!(outcome_of(&refused), Outcome::LocalAddress);
+        let courier = Courier::new(Reach::AnyNetwork).unwrap();
+        let refused = courier.client.get("http://localhost:9/").send().await.unwrap_err();
+        assert_eq!(outcome_of(&refused), Outcome::Unreachable);
+    }
 }

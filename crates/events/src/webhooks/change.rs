@@ -75,7 +75,7 @@ pub enum EndpointError {
     )]
     Gone(i64),
     /// The secrets cannot be read or written with the present password keys.
-    #[error("the secret of a webhook endpoint cannot be encrypted")]
+    #[error("the secret of the webhook cannot be read any more; rotate it")]
     Sealing(#[from] Unreadable),
     /// PostgreSQL refused a query, or the connection failed.
     #[error("a webhook query failed")]
@@ -101,9 +101,8 @@ pub async fn create(
     const INSERT: &str = "
         INSERT INTO shared.webhook_endpoints
                (id, tenant_id, url, description, topics, status, sealed_secret, sealed_with, created_at,
-                due_at, served_at, epoch, last_position)
-        SELECT $1, $2, $3, $4, $5, 'active', $6, $7, $8,
-               $8, $8, coalesce(p.epoch, 0), coalesce(p.last_position, 0)
+                due_at, served_at, last_position)
+        SELECT $1, $2, $3, $4, $5, 'active', $6, $7, $8, $8, $8, coalesce(p.last_position, 0)
           FROM (SELECT $2::uuid AS id) t LEFT JOIN shared.event_positions p ON p.tenant_id = t.id";
     // Two at the same moment do not both make the last endpoint.
     tx.execute(LOCK, &[&tenant.to_string()]).await?;
@@ -124,7 +123,7 @@ pub async fn create(
     Ok((endpoint, secret))
 }
 
-/// Changes an endpoint. Another address gets a new chance at once.
+/// Changes an endpoint. With another address or other topics, it gets a new chance at once.
 ///
 /// # Errors
 /// [`EndpointError`].
@@ -139,14 +138,20 @@ pub async fn change(
     const CHANGE: &str = "
         UPDATE shared.webhook_endpoints
            SET url = coalesce($2, url), description = CASE WHEN $3 THEN $4 ELSE description END,
-               topics = coalesce($5, topics), version = version + 1,
-               due_at = CASE WHEN $2 IS NULL THEN due_at ELSE $6::timestamptz END
+               topics = coalesce($5, topics), version = version + 1
+         WHERE id = $1";
+    const BEGIN_ANEW: &str = "
+        UPDATE shared.webhook_endpoints
+           SET attempts = 0, failing_since = NULL, failing_position = NULL, due_at = $2
          WHERE id = $1";
     lock(tx, tenant, id, if_version).await?;
     let url = change.address.as_ref().map(|address| address.url().as_str());
     let topics = change.topics.as_ref().map(TopicFilter::names);
     let (is_described, description) = (change.description.is_some(), change.description.clone().flatten());
-    tx.execute(CHANGE, &[&id, &url, &is_described, &description, &topics, &tx.now()]).await.map_err(taken)?;
+    tx.execute(CHANGE, &[&id, &url, &is_described, &description, &topics]).await.map_err(taken)?;
+    if url.is_some() || topics.is_some() {
+        tx.execute(BEGIN_ANEW, &[&id, &tx.now()]).await?;
+    }
     let endpoint = read(tx, tenant, id).await?;
     record(tx, &endpoint, AuthAction::WebhookChanged, by).await?;
     Ok(endpoint)
@@ -211,17 +216,15 @@ pub async fn resume(
     by: By<'_>,
 ) -> Result<Endpoint, EndpointError> {
     const RESUME: &str = "
-        UPDATE shared.webhook_endpoints e
+        UPDATE shared.webhook_endpoints
            SET status = 'active', attempts = 0, failing_since = NULL, failing_position = NULL, due_at = $2,
-               epoch = coalesce(p.epoch, 0), last_position = $3, version = version + 1
-          FROM (SELECT $4::uuid AS id) t LEFT JOIN shared.event_positions p ON p.tenant_id = t.id
-         WHERE e.id = $1";
+               last_position = $3, version = version + 1
+         WHERE id = $1";
     let present = lock(tx, tenant, id, None).await?;
     if present.status == EndpointStatus::Active {
         return Ok(present);
     }
-    let extent = stored_event::extent(tx, tenant).await?;
-    let stopped_at = extent.last - present.waiting;
+    let (extent, stopped_at) = (stored_event::extent(tx, tenant).await?, present.last_position);
     let position = match from {
         ResumeFrom::Now => extent.last,
         ResumeFrom::Oldest => stopped_at.max(extent.before_first),
@@ -230,7 +233,7 @@ pub async fn resume(
         }
         ResumeFrom::WhereItStopped => stopped_at,
     };
-    tx.execute(RESUME, &[&id, &tx.now(), &position, &tenant]).await?;
+    tx.execute(RESUME, &[&id, &tx.now(), &position]).await?;
     let endpoint = read(tx, tenant, id).await?;
     record(tx, &endpoint, AuthAction::WebhookResumed, by).await?;
     Ok(endpoint)
@@ -246,15 +249,10 @@ pub async fn skip(
     id: EndpointId,
     by: By<'_>,
 ) -> Result<Endpoint, EndpointError> {
-    // A position that was passed belongs to events that are sent again.
     const SKIP: &str = "
         UPDATE shared.webhook_endpoints
-           SET last_position = greatest(last_position, failing_position),
-               replay_next = CASE WHEN failing_position > last_position THEN replay_next
-                                  WHEN failing_position < replay_until THEN failing_position + 1 END,
-               replay_until = CASE WHEN failing_position > last_position OR failing_position < replay_until
-                                   THEN replay_until END,
-               attempts = 0, failing_since = NULL, failing_position = NULL, due_at = $2, version = version + 1
+           SET last_position = greatest(last_position, failing_position), attempts = 0, failing_since = NULL,
+               failing_position = NULL, due_at = $2, version = version + 1
          WHERE id = $1";
     let present = lock(tx, tenant, id, None).await?;
     if present.attempts == 0 {
@@ -287,7 +285,7 @@ pub(super) async fn read(tx: &SharedTx, tenant: TenantId, id: EndpointId) -> Res
     endpoint::find(tx, tenant, id).await?.ok_or(EndpointError::Unknown)
 }
 
-/// An endpoint that nobody else changes meanwhile.
+/// An endpoint that nobody else changes meanwhile. The sender waits, too.
 pub(super) async fn lock(
     tx: &SharedTx,
     tenant: TenantId,
@@ -295,7 +293,7 @@ pub(super) async fn lock(
     if_version: Option<i32>,
 ) -> Result<Endpoint, EndpointError> {
     const LOCK: &str = "
-        SELECT id FROM shared.webhook_endpoints WHERE id = $1 AND tenant_id = $2 FOR NO KEY UPDATE";
+        SELECT id FROM shared.webhook_endpoints WHERE id = $1 AND tenant_id = $2 FOR UPDATE";
     tx.value_opt::<EndpointId>(LOCK, &[&id, &tenant]).await?;
     let present = read(tx, tenant, id).await?;
     match if_version {
@@ -317,7 +315,7 @@ pub(super) async fn record(
     action: AuthAction,
     by: By<'_>,
 ) -> Result<(), EndpointError> {
-    let details = json!({"endpointId": endpoint.id, "url": endpoint.url, "topics": endpoint.topics});
+    let details = json!({"endpointId": endpoint.id, "host": endpoint.host(), "topics": endpoint.topics});
     let event = AuthEvent { tenant: Some(endpoint.tenant_id), details, ..AuthEvent::new(action).by(by) };
     auth_event::record(tx, &event).await.map_err(EndpointError::from)
 }

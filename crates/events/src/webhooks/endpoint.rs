@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use tenancy::{DbError, SharedTx, TenantId};
+use url::Url;
 use values::{Page, PageRequest};
 
 values::ids! {
@@ -44,6 +45,8 @@ pub struct Endpoint {
     pub failing_since: Option<DateTime<Utc>>,
     /// The time of the next attempt, after one that failed.
     pub next_attempt_at: Option<DateTime<Utc>>,
+    /// The position of the last event that it was offered.
+    pub(super) last_position: i64,
     /// The events of the business that it was not offered yet, of all topics.
     pub waiting: i64,
     /// The events that are still to be sent again.
@@ -66,6 +69,7 @@ tenancy::from_row!(Endpoint {
     attempts,
     failing_since,
     next_attempt_at,
+    last_position,
     waiting,
     replaying,
     former_secret_until,
@@ -73,22 +77,23 @@ tenancy::from_row!(Endpoint {
     version,
 });
 
-/// The place of an endpoint among the events of its business. Events of a new epoch begin at 0.
-pub(super) const POSITION: &str = "CASE WHEN coalesce(p.epoch, 0) = e.epoch THEN e.last_position ELSE 0 END";
-
 // $1 is the present moment.
-const SELECT: &str = concatcp!(
-    "SELECT e.id, e.tenant_id, e.url, e.description, e.topics, e.status, e.attempts, e.failing_since,
-            CASE WHEN e.attempts > 0 AND e.status = 'active' THEN e.due_at END AS next_attempt_at,
-            coalesce(p.last_position, 0) - ",
-    POSITION,
-    "       AS waiting,
-            coalesce(e.replay_until - e.replay_next + 1, 0) AS replaying,
-            CASE WHEN e.former_expires_at > $1 THEN e.former_expires_at END AS former_secret_until,
-            e.created_at, e.version
-       FROM shared.webhook_endpoints e
-       LEFT JOIN shared.event_positions p ON p.tenant_id = e.tenant_id "
-);
+const SELECT: &str = "
+    SELECT e.id, e.tenant_id, e.url, e.description, e.topics, e.status, e.attempts, e.failing_since,
+           CASE WHEN e.attempts > 0 AND e.status = 'active' THEN e.due_at END AS next_attempt_at,
+           e.last_position, greatest(coalesce(p.last_position, 0) - e.last_position, 0) AS waiting,
+           coalesce(e.replay_until - e.replay_next + 1, 0) AS replaying,
+           CASE WHEN e.former_expires_at > $1 THEN e.former_expires_at END AS former_secret_until,
+           e.created_at, e.version
+      FROM shared.webhook_endpoints e
+      LEFT JOIN shared.event_positions p ON p.tenant_id = e.tenant_id ";
+
+impl Endpoint {
+    /// The scheme and the host of the address. The rest of it may be a secret.
+    pub fn host(&self) -> String {
+        Url::parse(&self.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+    }
+}
 
 /// An endpoint of a business.
 ///
@@ -116,4 +121,18 @@ pub async fn list(
     );
     let found = tx.rows(LIST, &[&tx.now(), &tenant, &page.below(), &status, &page.limit.and_one()]).await?;
     Ok(page.page(found, |endpoint: &Endpoint| endpoint.id))
+}
+
+/// Lets the endpoints of a business begin with the first event of a new epoch: after a restore, the events of
+/// before are not what happened.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn begin_epoch(tx: &SharedTx, tenant: TenantId) -> Result<(), DbError> {
+    const BEGIN: &str = "
+        UPDATE shared.webhook_endpoints
+           SET last_position = 0, attempts = 0, failing_since = NULL, failing_position = NULL, due_at = $2,
+               replay_next = NULL, replay_until = NULL, replay_due_at = NULL, version = version + 1
+         WHERE tenant_id = $1";
+    tx.execute(BEGIN, &[&tenant, &tx.now()]).await.map(drop)
 }

@@ -3,10 +3,11 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 
 use crate::webhooks::address::Reach;
 
@@ -16,6 +17,8 @@ const SPECIAL: &[&str] = &[
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
+    // A service of Azure's machines, although the address is one of the internet.
+    "168.63.129.16/32",
     "127.0.0.0/8",
     "169.254.0.0/16",
     "172.16.0.0/12",
@@ -60,12 +63,26 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 pub(super) struct Forbidden;
 
 /// Looks names up, and refuses those that lead to a local network.
-pub(super) struct GuardedNames(pub(super) Reach);
+pub(super) struct GuardedNames {
+    reach: Reach,
+    /// A lookup keeps a thread busy, and threads are for others, too.
+    lookups: Arc<Semaphore>,
+}
+
+/// The lookups that run at the same time.
+const LOOKUPS: usize = 16;
+
+impl GuardedNames {
+    pub(super) fn new(reach: Reach) -> Self {
+        Self { reach, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+    }
+}
 
 impl Resolve for GuardedNames {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0;
+        let (reach, lookups) = (self.reach, self.lookups.clone());
         Box::pin(async move {
+            let _turn = lookups.acquire().await?;
             let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             // One such address is enough: whoever names it means no good, or a network of their own.
             if reach == Reach::Internet && !addresses.iter().all(|address| is_public(address.ip())) {
@@ -86,6 +103,16 @@ mod tests {
     #[test]
     fn every_network_of_the_list_can_be_read() {
         assert_eq!((NETWORKS.0.len(), NETWORKS.1.len()), (SPECIAL.len(), 1));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_refused() {
+        let look_up = async |reach| {
+            let found = GuardedNames::new(reach).resolve("localhost".parse().unwrap()).await;
+            found.map(Iterator::count).map_err(|error| error.is::<Forbidden>())
+        };
+        assert_eq!(look_up(Reach::Internet).await, Err(true));
+        assert!(look_up(Reach::AnyNetwork).await.unwrap() > 0);
     }
 
     #[test]

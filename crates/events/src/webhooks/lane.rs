@@ -9,8 +9,9 @@ use crate::feed::stored_event::{self, StoredEvent};
 use crate::topic_filter::TopicFilter;
 use crate::webhooks::attempt::{Attempt, Outcome};
 use crate::webhooks::delivery::{self, DeliveryKind};
-use crate::webhooks::endpoint::{EndpointId, POSITION};
+use crate::webhooks::endpoint::EndpointId;
 use crate::webhooks::message::Message;
+use crate::webhooks::pause;
 use crate::webhooks::secret::{SealedSecret, WebhookSecret};
 
 /// An endpoint as its sender sees it.
@@ -24,13 +25,13 @@ pub(super) struct Lane {
     sealed_with: String,
     former_sealed_secret: Option<Vec<u8>>,
     former_sealed_with: Option<String>,
-    /// The epoch of the events of the business.
-    epoch: i32,
     last_position: i64,
+    attempts: i32,
+    failing_since: Option<DateTime<Utc>>,
     replay_next: Option<i64>,
     replay_until: Option<i64>,
-    pub(super) attempts: i32,
-    pub(super) failing_since: Option<DateTime<Utc>>,
+    replay_due_at: Option<DateTime<Utc>>,
+    replay_attempts: i32,
     version: i32,
 }
 
@@ -43,39 +44,53 @@ tenancy::from_row!(Lane {
     sealed_with,
     former_sealed_secret,
     former_sealed_with,
-    epoch,
     last_position,
-    replay_next,
-    replay_until,
     attempts,
     failing_since,
+    replay_next,
+    replay_until,
+    replay_due_at,
+    replay_attempts,
     version,
 });
 
-/// An event that is next on a lane.
+/// What is next on a lane.
 #[derive(Debug)]
-pub(super) struct Upcoming {
-    pub(super) event: StoredEvent,
-    pub(super) kind: DeliveryKind,
+pub(super) enum Ahead {
+    /// Nothing, or somebody has changed the endpoint: the lane has to be read again.
+    Nothing,
+    /// Events that were not chosen were passed. More may follow.
+    Passed,
+    /// Events of the chosen topics.
+    Events(Vec<StoredEvent>, DeliveryKind),
+    /// Events that the endpoint has not got were deleted.
+    Gap,
 }
 
-// $1 is the present moment. A new epoch begins at its beginning, and has no events to be sent again.
-const COLUMNS: &str = concatcp!(
-    "e.id, e.tenant_id, e.url, e.topics, e.sealed_secret, e.sealed_with,
-     CASE WHEN e.former_expires_at > $1 THEN e.former_sealed_secret END AS former_sealed_secret,
-     CASE WHEN e.former_expires_at > $1 THEN e.former_sealed_with END AS former_sealed_with,
-     coalesce(p.epoch, 0) AS epoch, ",
-    POSITION,
-    " AS last_position,
-     CASE WHEN coalesce(p.epoch, 0) = e.epoch THEN e.replay_next END AS replay_next, e.replay_until,
-     e.attempts, e.failing_since, e.version"
-);
-const FROM: &str = "
-    FROM shared.webhook_endpoints e LEFT JOIN shared.event_positions p ON p.tenant_id = e.tenant_id ";
+/// What follows from an attempt that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PutOff {
+    /// Another attempt.
+    Again,
+    /// No further attempt: the endpoint has failed.
+    GivenUp,
+}
+
+// $1 is the present moment.
+const COLUMNS: &str = "
+    e.id, e.tenant_id, e.url, e.topics, e.sealed_secret, e.sealed_with,
+    CASE WHEN e.former_expires_at > $1 THEN e.former_sealed_secret END AS former_sealed_secret,
+    CASE WHEN e.former_expires_at > $1 THEN e.former_sealed_with END AS former_sealed_with,
+    e.last_position, e.attempts, e.failing_since, e.replay_next, e.replay_until,
+    e.replay_due_at, e.replay_attempts, e.version";
 
 /// The lane of an endpoint.
 pub(super) async fn find(tx: &SharedTx, tenant: TenantId, id: EndpointId) -> Result<Option<Lane>, DbError> {
-    const FIND: &str = concatcp!("SELECT ", COLUMNS, FROM, "WHERE e.id = $2 AND e.tenant_id = $3");
+    const FIND: &str = concatcp!(
+        "SELECT ",
+        COLUMNS,
+        " FROM shared.webhook_endpoints e WHERE e.id = $2 AND e.tenant_id = $3"
+    );
     tx.row_opt(FIND, &[&tx.now(), &id, &tenant]).await
 }
 
@@ -93,13 +108,12 @@ pub(super) async fn due(
         COLUMNS,
         ",         e.served_at,
                    row_number() OVER (PARTITION BY e.tenant_id ORDER BY e.served_at, e.id)
-                   + (SELECT count(*) FROM unnest($3::uuid[]) b WHERE b = e.tenant_id) AS place ",
-        FROM,
-        "     JOIN shared.tenants t ON t.id = e.tenant_id AND t.status = 'active'
+                   + (SELECT count(*) FROM unnest($3::uuid[]) b WHERE b = e.tenant_id) AS place
+              FROM shared.webhook_endpoints e
+              JOIN shared.tenants t ON t.id = e.tenant_id AND t.status = 'active'
+              LEFT JOIN shared.event_positions p ON p.tenant_id = e.tenant_id
              WHERE e.status = 'active' AND e.due_at <= $1 AND e.id <> ALL ($2)
-               AND (e.replay_next IS NOT NULL OR coalesce(p.last_position, 0) > ",
-        POSITION,
-        ")) ready
+               AND (coalesce(p.last_position, 0) > e.last_position OR e.replay_due_at <= $1)) ready
           WHERE place <= $4
           ORDER BY place, served_at LIMIT $5"
     );
@@ -107,15 +121,26 @@ pub(super) async fn due(
     tx.rows(DUE, &[&tx.now(), &endpoints, &tenants, &most_of_business, &limit]).await
 }
 
-/// The time of the next attempt at an endpoint that failed.
+/// The time of the next attempt after one that failed.
 pub(super) async fn next_due(tx: &SharedTx) -> Result<Option<DateTime<Utc>>, DbError> {
     const NEXT: &str = "
-        SELECT min(due_at) FROM shared.webhook_endpoints WHERE status = 'active' AND due_at > $1";
+        SELECT least(min(due_at) FILTER (WHERE due_at > $1), min(replay_due_at) FILTER (WHERE replay_due_at > $1))
+          FROM shared.webhook_endpoints WHERE status = 'active'";
     tx.value(NEXT, &[&tx.now()]).await
+}
+
+/// Lets a lane rest that cannot be served, so that it does not stand in the way of others.
+pub(super) async fn rest(tx: &SharedTx, id: EndpointId, pause: TimeDelta) -> Result<(), DbError> {
+    const REST: &str = "UPDATE shared.webhook_endpoints SET due_at = $2, served_at = $3 WHERE id = $1";
+    tx.execute(REST, &[&id, &(tx.now() + pause), &tx.now()]).await.map(drop)
 }
 
 /// The events that are read at once.
 const PAGE: i64 = 50;
+/// The attempts after which an event that is sent again, and those behind it, are given up.
+const MOST_REPLAY_ATTEMPTS: i32 = 5;
+/// The attempts before which no endpoint is given up: nobody may have tried for a while.
+const FEWEST_ATTEMPTS: i32 = 8;
 
 impl Lane {
     /// The secrets that sign a message.
@@ -126,46 +151,60 @@ impl Lane {
         };
         let mut secrets = vec![open(&self.sealed_secret, &self.sealed_with)?];
         if let (Some(bytes), Some(with)) = (&self.former_sealed_secret, &self.former_sealed_with) {
-            secrets.push(open(bytes, with)?);
+            // A former secret that cannot be read any more is of no use to anybody.
+            secrets.extend(open(bytes, with));
         }
         Ok(secrets)
     }
 
-    /// The next events of the chosen topics: new ones before those that are sent again. Passes over the
-    /// others. Empty if nothing is left to do, or if somebody has changed the endpoint.
-    pub(super) async fn upcoming(&mut self, tx: &SharedTx) -> Result<Vec<Upcoming>, DbError> {
-        loop {
-            let (kind, after) = match self.replay_next {
-                _ if self.has_new(tx).await? => (DeliveryKind::Event, self.last_position),
-                Some(next) => (DeliveryKind::Replay, next - 1),
-                None => return Ok(Vec::new()),
+    /// What is next: new events before those that are sent again.
+    pub(super) async fn ahead(&mut self, tx: &SharedTx) -> Result<Ahead, DbError> {
+        const LAST: &str = "SELECT last_position FROM shared.event_positions WHERE tenant_id = $1";
+        // Read before the events, so that none of up to there is still to come.
+        let last: i64 = tx.value_opt(LAST, &[&self.tenant_id]).await?.unwrap_or_default();
+        if last > self.last_position {
+            let events = stored_event::after(tx, self.tenant_id, self.last_position, PAGE).await?;
+            return match events.first() {
+                Some(first) if first.position == self.last_position + 1 => {
+                    self.chosen(tx, events, DeliveryKind::Event).await
+                }
+                _ => Ok(Ahead::Gap),
             };
-            let mut events = stored_event::after(tx, self.tenant_id, after, PAGE).await?;
-            if let (DeliveryKind::Replay, Some(until)) = (kind, self.replay_until) {
-                events.retain(|event| event.position <= until);
-            }
-            let last = events.last().map(|event| event.position);
-            let chosen = TopicFilter::stored(self.topics.clone());
-            events.retain(|event| chosen.includes(&event.topic));
-            if !events.is_empty() {
-                return Ok(events.into_iter().map(|event| Upcoming { event, kind }).collect());
-            }
-            // Nothing was chosen of these, or the replay has reached its end.
-            let passed = last.or(self.replay_until).unwrap_or(after);
-            if !self.advance(tx, kind, passed).await? {
-                return Ok(Vec::new());
-            }
         }
+        let (Some(next), Some(until)) = (self.replay_next, self.replay_until) else {
+            return Ok(Ahead::Nothing);
+        };
+        if self.replay_due_at > Some(tx.now()) {
+            return Ok(Ahead::Nothing);
+        }
+        let mut events = stored_event::after(tx, self.tenant_id, next - 1, PAGE).await?;
+        events.retain(|event| event.position <= until);
+        if events.is_empty() {
+            let is_ours = self.advance(tx, DeliveryKind::Replay, until).await?;
+            return Ok(if is_ours { Ahead::Passed } else { Ahead::Nothing });
+        }
+        self.chosen(tx, events, DeliveryKind::Replay).await
     }
 
-    async fn has_new(&self, tx: &SharedTx) -> Result<bool, DbError> {
-        const HAS_NEW: &str =
-            "SELECT EXISTS (SELECT FROM shared.events WHERE tenant_id = $1 AND position > $2)";
-        tx.value(HAS_NEW, &[&self.tenant_id, &self.last_position]).await
+    /// Those of the events whose topics are chosen. Passes over a page of which none is.
+    async fn chosen(
+        &mut self,
+        tx: &SharedTx,
+        mut events: Vec<StoredEvent>,
+        kind: DeliveryKind,
+    ) -> Result<Ahead, DbError> {
+        let last = events.last().map_or(self.last_position, |event| event.position);
+        let topics = TopicFilter::stored(self.topics.clone());
+        events.retain(|event| topics.includes(&event.topic));
+        if events.is_empty() {
+            let is_ours = self.advance(tx, kind, last).await?;
+            return Ok(if is_ours { Ahead::Passed } else { Ahead::Nothing });
+        }
+        Ok(Ahead::Events(events, kind))
     }
 
-    /// Moves on to a position. Returns `false` if somebody has changed the endpoint meanwhile: then the lane
-    /// has to be read again.
+    /// Moves on to a position. Returns `false` if somebody has changed the endpoint meanwhile, or another
+    /// process serves it: then the lane has to be read again.
     pub(super) async fn advance(
         &mut self,
         tx: &SharedTx,
@@ -174,63 +213,66 @@ impl Lane {
     ) -> Result<bool, DbError> {
         const ADVANCE: &str = "
             UPDATE shared.webhook_endpoints
-               SET epoch = $2, last_position = $3, replay_next = $4, replay_until = $5, attempts = 0,
-                   failing_since = NULL, failing_position = NULL, served_at = $6
-             WHERE id = $1 AND version = $7 AND status = 'active'";
-        match kind {
-            DeliveryKind::Replay => {
-                self.replay_next = Some(position + 1).filter(|next| Some(*next) <= self.replay_until);
-            }
-            DeliveryKind::Event | DeliveryKind::Test => self.last_position = position,
-        }
-        if self.replay_next.is_none() {
-            self.replay_until = None;
-        }
-        self.attempts = 0;
-        self.failing_since = None;
-        let advanced = tx
-            .execute(
-                ADVANCE,
-                &[
-                    &self.id,
-                    &self.epoch,
-                    &self.last_position,
-                    &self.replay_next,
-                    &self.replay_until,
-                    &tx.now(),
-                    &self.version,
-                ],
-            )
-            .await?;
-        Ok(advanced == 1)
+               SET last_position = $2, attempts = 0, failing_since = NULL, failing_position = NULL, served_at = $3
+             WHERE id = $1 AND version = $4 AND status = 'active' AND last_position = $5";
+        const REPLAYED: &str = "
+            UPDATE shared.webhook_endpoints
+               SET replay_next = $2,
+                   replay_until = CASE WHEN $2::bigint IS NOT NULL THEN replay_until END,
+                   replay_due_at = CASE WHEN $2::bigint IS NOT NULL THEN $3::timestamptz END,
+                   replay_attempts = 0, served_at = $3
+             WHERE id = $1 AND version = $4 AND status = 'active' AND replay_next = $5";
+        let moved = if kind == DeliveryKind::Replay {
+            let before = self.replay_next;
+            self.replay_next = Some(position + 1).filter(|next| Some(*next) <= self.replay_until);
+            self.replay_attempts = 0;
+            tx.execute(REPLAYED, &[&self.id, &self.replay_next, &tx.now(), &self.version, &before]).await?
+        } else {
+            let before = std::mem::replace(&mut self.last_position, position);
+            (self.attempts, self.failing_since) = (0, None);
+            tx.execute(ADVANCE, &[&self.id, &position, &tx.now(), &self.version, &before]).await?
+        };
+        Ok(moved == 1)
     }
 
-    /// Notes that an event was not taken. Returns whether the endpoint is given up.
+    /// Notes that an event was not taken.
     pub(super) async fn put_off(
-        &mut self,
+        &self,
         tx: &SharedTx,
-        upcoming: &Upcoming,
+        position: i64,
         attempt: &Attempt,
         give_up_after: TimeDelta,
-    ) -> Result<bool, DbError> {
+    ) -> Result<PutOff, DbError> {
         const PUT_OFF: &str = "
             UPDATE shared.webhook_endpoints
-               SET attempts = $2, failing_since = $3, failing_position = $4, due_at = $5, served_at = $6,
-                   status = CASE WHEN $7 THEN 'failed' ELSE status END,
-                   version = CASE WHEN $7 THEN version + 1 ELSE version END
-             WHERE id = $1 AND version = $8 AND status = 'active'";
-        self.attempts += 1;
-        let since = *self.failing_since.get_or_insert(attempt.started_at);
-        let is_over = attempt.outcome == Outcome::Gone || tx.now() - since >= give_up_after;
-        let due_at = tx.now() + pause(self.attempts, attempt);
-        let (position, version) = (upcoming.event.position, self.version);
+               SET attempts = $2, failing_since = $3, failing_position = $4, due_at = $5, served_at = $6
+             WHERE id = $1 AND version = $7 AND status = 'active' AND last_position = $8";
+        let attempts = self.attempts + 1;
+        let since = self.failing_since.unwrap_or(attempt.started_at);
+        let due_at = tx.now() + pause::after(attempts, attempt.retry_after);
+        let (now, version, last) = (tx.now(), self.version, self.last_position);
         let noted = tx
-            .execute(
-                PUT_OFF,
-                &[&self.id, &self.attempts, &since, &position, &due_at, &tx.now(), &is_over, &version],
-            )
+            .execute(PUT_OFF, &[&self.id, &attempts, &since, &position, &due_at, &now, &version, &last])
             .await?;
-        Ok(is_over && noted == 1)
+        let is_late = now - since >= give_up_after && attempts >= FEWEST_ATTEMPTS;
+        let is_over = attempt.outcome == Outcome::Gone || is_late;
+        Ok(if noted == 1 && is_over { PutOff::GivenUp } else { PutOff::Again })
+    }
+
+    /// Notes that an event that is sent again was not taken. After some attempts, the rest is given up.
+    pub(super) async fn put_off_replay(&self, tx: &SharedTx, attempt: &Attempt) -> Result<(), DbError> {
+        const PUT_OFF: &str = "
+            UPDATE shared.webhook_endpoints
+               SET replay_attempts = $2, replay_due_at = $3, served_at = $4,
+                   replay_next = CASE WHEN $3::timestamptz IS NOT NULL THEN replay_next END,
+                   replay_until = CASE WHEN $3::timestamptz IS NOT NULL THEN replay_until END
+             WHERE id = $1 AND version = $5 AND replay_next = $6";
+        let attempts = self.replay_attempts + 1;
+        let goes_on = attempts < MOST_REPLAY_ATTEMPTS && attempt.outcome != Outcome::Gone;
+        let due_at = goes_on.then(|| tx.now() + pause::after(attempts, attempt.retry_after));
+        let params: tenancy::Params<'_> =
+            &[&self.id, &attempts, &due_at, &tx.now(), &self.version, &self.replay_next];
+        tx.execute(PUT_OFF, params).await.map(drop)
     }
 
     /// Writes an attempt into the log.
@@ -238,23 +280,10 @@ impl Lane {
         &self,
         tx: &SharedTx,
         message: &Message,
-        upcoming: &Upcoming,
+        kind: DeliveryKind,
         attempt: &Attempt,
     ) -> Result<(), DbError> {
-        let number = self.attempts + 1;
-        delivery::insert(tx, self.tenant_id, self.id, message, upcoming.kind, number, attempt).await.map(drop)
+        let before = if kind == DeliveryKind::Replay { self.replay_attempts } else { self.attempts };
+        delivery::insert(tx, self.tenant_id, self.id, message, kind, before + 1, attempt).await.map(drop)
     }
-}
-
-/// The pauses after the first attempts that failed; later ones are as long as the last.
-const PAUSES_S: [u32; 10] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200];
-
-/// The pause after an attempt that failed: longer each time, not the same for all endpoints, and at least as
-/// long as the endpoint asks for.
-fn pause(attempts: i32, attempt: &Attempt) -> TimeDelta {
-    let at = usize::try_from(attempts - 1).unwrap_or(0).min(PAUSES_S.len() - 1);
-    let seconds = f64::from(PAUSES_S[at]) * (1.0 + fastrand::f64() / 5.0);
-    let pause = TimeDelta::milliseconds((seconds * 1000.0) as i64);
-    let asked = attempt.retry_after.and_then(|rest| TimeDelta::from_std(rest).ok()).unwrap_or_default();
-    pause.max(asked)
 }

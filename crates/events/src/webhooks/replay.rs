@@ -13,7 +13,7 @@ use crate::webhooks::endpoint::{Endpoint, EndpointId, EndpointStatus};
 pub enum Replayed {
     /// One event.
     Event(Uuid),
-    /// The events of a span of time, both ends included.
+    /// The events of a span of time, both ends included, and those that have their place between them.
     Span(DateTime<Utc>, DateTime<Utc>),
 }
 
@@ -32,7 +32,8 @@ pub async fn request(
         SELECT min(position) AS first, max(position) AS last FROM shared.events
          WHERE tenant_id = $1 AND (id = $2 OR created_at BETWEEN $3 AND $4)";
     const REPLAY: &str = "
-        UPDATE shared.webhook_endpoints SET replay_next = $2, replay_until = $3, version = version + 1
+        UPDATE shared.webhook_endpoints
+           SET replay_next = $2, replay_until = $3, replay_due_at = $4, replay_attempts = 0, version = version + 1
          WHERE id = $1";
     struct Found {
         first: Option<i64>,
@@ -44,7 +45,9 @@ pub async fn request(
         return Err(EndpointError::Status("Resume the endpoint before you send events again."));
     }
     if present.replaying > 0 {
-        return Err(EndpointError::Status("Events are being sent again already. Wait until replaying is 0."));
+        return Err(EndpointError::Status(
+            "Events are being sent again already. Wait until replaying is 0, or stop that.",
+        ));
     }
     let (event, from, to) = match replayed {
         Replayed::Event(event) => (Some(event), None, None),
@@ -54,8 +57,32 @@ pub async fn request(
     let (Some(first), Some(last)) = (found.first, found.last) else {
         return Err(EndpointError::Status("No such event is kept."));
     };
-    tx.execute(REPLAY, &[&id, &first, &last]).await?;
+    tx.execute(REPLAY, &[&id, &first, &last, &tx.now()]).await?;
     let endpoint = change::read(tx, tenant, id).await?;
     change::record(tx, &endpoint, AuthAction::WebhookReplayed, by).await?;
+    Ok(endpoint)
+}
+
+/// Stops sending events again. Stopping it again changes nothing.
+///
+/// # Errors
+/// [`EndpointError`].
+pub async fn stop(
+    tx: &SharedTx,
+    tenant: TenantId,
+    id: EndpointId,
+    by: By<'_>,
+) -> Result<Endpoint, EndpointError> {
+    const STOP: &str = "
+        UPDATE shared.webhook_endpoints
+           SET replay_next = NULL, replay_until = NULL, replay_due_at = NULL, version = version + 1
+         WHERE id = $1";
+    let present = change::lock(tx, tenant, id, None).await?;
+    if present.replaying == 0 {
+        return Ok(present);
+    }
+    tx.execute(STOP, &[&id]).await?;
+    let endpoint = change::read(tx, tenant, id).await?;
+    change::record(tx, &endpoint, AuthAction::WebhookReplayStopped, by).await?;
     Ok(endpoint)
 }

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use identity::{Sealer, Unreadable};
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
+use tenancy::{DbError, SharedTx};
 
 use crate::webhooks::endpoint::EndpointId;
 
@@ -52,4 +53,38 @@ impl WebhookSecret {
         let bytes = sealer.open_bytes(&endpoint.to_string(), &sealed.bytes, &sealed.sealed_with)?;
         Ok(Self(bytes.into()))
     }
+}
+
+/// The endpoints whose secrets are encrypted anew at once.
+const AT_ONCE: i64 = 500;
+
+/// Encrypts secrets anew that are encrypted with a former password key. One that cannot be read stays as it
+/// is, so that its key can come back. Returns the number of endpoints.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn seal_anew(tx: &SharedTx, sealer: &Sealer) -> Result<usize, DbError> {
+    const FIND: &str = "
+        SELECT id, sealed_secret AS bytes, sealed_with FROM shared.webhook_endpoints
+         WHERE sealed_with <> $1 ORDER BY id LIMIT $2 FOR NO KEY UPDATE";
+    const SEAL: &str =
+        "UPDATE shared.webhook_endpoints SET sealed_secret = $2, sealed_with = $3 WHERE id = $1";
+    struct Row {
+        id: EndpointId,
+        bytes: Vec<u8>,
+        sealed_with: String,
+    }
+    tenancy::from_row!(Row { id, bytes, sealed_with });
+    let Some(current) = sealer.current() else { return Ok(0) };
+    let rows: Vec<Row> = tx.rows(FIND, &[&current, &AT_ONCE]).await?;
+    let mut sealed = 0;
+    for Row { id, bytes, sealed_with } in rows {
+        let Ok(secret) = WebhookSecret::open(id, &SealedSecret { bytes, sealed_with }, sealer) else {
+            continue;
+        };
+        let Ok(anew) = secret.seal(id, sealer) else { continue };
+        tx.execute(SEAL, &[&id, &anew.bytes, &anew.sealed_with]).await?;
+        sealed += 1;
+    }
+    Ok(sealed)
 }

@@ -9,19 +9,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use identity::auth_event::{AuthAction, By, Who};
-use identity::{Sealer, mails, membership};
-use serde_json::json;
-use tenancy::{DbError, OwnerDatabase, SharedTx, TenantId, chain, tenant};
-use tokio::sync::Notify;
+use identity::Sealer;
+use tenancy::{DbError, OwnerDatabase, SharedTx, TenantId, chain};
+use tokio::sync::{Notify, Semaphore};
 
+use crate::feed::stored_event::StoredEvent;
 use crate::webhooks::attempt::{Attempt, Courier, Outcome};
-use crate::webhooks::change::{self, EndpointError};
+use crate::webhooks::change::EndpointError;
+use crate::webhooks::delivery::DeliveryKind;
 use crate::webhooks::endpoint::EndpointId;
-use crate::webhooks::lane::{self, Lane, Upcoming};
+use crate::webhooks::failing::{self, Failing};
+use crate::webhooks::lane::{self, Ahead, Lane, PutOff};
 use crate::webhooks::message::Message;
 
 /// Sends events to endpoints.
@@ -39,92 +40,124 @@ pub struct WebhookSender {
 const LANES: usize = 64;
 /// The lanes of one business that are served at the same time.
 const LANES_OF_BUSINESS: i64 = 4;
+/// The transactions of lanes that run at the same time. The jobs need connections, too.
+const TRANSACTIONS: usize = 4;
 /// A lane makes room for others after this time.
 const TURN: Duration = Duration::from_secs(5);
-/// The longest pause between two looks at the lanes.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The pause between two looks at the lanes, at least and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(60));
 /// The pause after a look that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// The rest of a lane that cannot be served, for example because its secret cannot be read.
+const REST: TimeDelta = TimeDelta::seconds(60);
+
+/// A sender at work.
+struct Work {
+    sender: WebhookSender,
+    owner_database: Arc<OwnerDatabase>,
+    transactions: Semaphore,
+}
 
 impl WebhookSender {
     /// Sends events for as long as the future is polled. `prompted` is notified when there may be something
     /// to send.
     pub async fn run(self, owner_database: Arc<OwnerDatabase>, prompted: Rc<Notify>) {
+        let work = Work { sender: self, owner_database, transactions: Semaphore::new(TRANSACTIONS) };
         let mut turns = FuturesUnordered::new();
-        let mut busy = Vec::new();
+        let mut busy: Vec<(EndpointId, TenantId)> = Vec::new();
         loop {
-            let pause = match self.look(&owner_database, &busy).await {
-                Ok((due, pause)) => {
-                    for lane in due {
-                        busy.push((lane.id, lane.tenant_id));
-                        turns.push(self.serve(&owner_database, lane));
-                    }
-                    pause
-                }
-                Err(error) => {
-                    tracing::warn!(error = %chain(&error), "webhooks cannot be looked at; trying again");
-                    AFTER_FAILURE
+            // The turns go on meanwhile: they may have the connections for which the look waits.
+            let looking = work.look(busy.clone());
+            tokio::pin!(looking);
+            let (due, pause) = loop {
+                tokio::select! {
+                    looked = &mut looking => break looked,
+                    Some(served) = turns.next(), if !turns.is_empty() => busy.retain(|(id, _)| *id != served),
                 }
             };
+            for lane in due {
+                busy.push((lane.id, lane.tenant_id));
+                turns.push(work.serve(lane));
+            }
             tokio::select! {
                 Some(served) = turns.next(), if !turns.is_empty() => busy.retain(|(id, _)| *id != served),
                 () = prompted.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
+            tokio::time::sleep(PAUSES.0).await;
         }
     }
+}
 
+impl Work {
     /// The lanes to be served now, and the time until another one is due.
-    async fn look(
-        &self,
-        owner_database: &OwnerDatabase,
-        busy: &[(EndpointId, TenantId)],
-    ) -> Result<(Vec<Lane>, Duration), DbError> {
+    async fn look(&self, busy: Vec<(EndpointId, TenantId)>) -> (Vec<Lane>, Duration) {
         let free = i64::try_from(LANES.saturating_sub(busy.len())).unwrap_or(0);
-        owner_database
+        let looked = self
+            .owner_database
             .write_shared(async |tx| {
-                let due = lane::due(tx, busy, LANES_OF_BUSINESS, free).await?;
+                let due = lane::due(tx, &busy, LANES_OF_BUSINESS, free).await?;
                 let next = lane::next_due(tx).await?;
-                let pause = next.and_then(|next| (next - tx.now()).to_std().ok()).unwrap_or(LONGEST_PAUSE);
-                Ok::<_, DbError>((due, pause.min(LONGEST_PAUSE)))
+                let pause = next.and_then(|next| (next - tx.now()).to_std().ok()).unwrap_or(PAUSES.1);
+                Ok::<_, DbError>((due, pause.min(PAUSES.1)))
             })
-            .await
+            .await;
+        looked.unwrap_or_else(|error| {
+            tracing::warn!(error = %chain(&error), "webhooks cannot be looked at; trying again");
+            (Vec::new(), AFTER_FAILURE)
+        })
+    }
+
+    /// Runs one transaction of a lane.
+    async fn transact<T, E>(&self, work: impl AsyncFn(&SharedTx) -> Result<T, E>) -> Result<T, E>
+    where
+        E: std::error::Error + From<DbError> + 'static,
+    {
+        // The semaphore is never closed.
+        let _turn = self.transactions.acquire().await;
+        self.owner_database.write_shared(work).await
     }
 
     /// Serves a lane until it is empty, fails, or has had its turn.
-    async fn serve(&self, owner_database: &OwnerDatabase, lane: Lane) -> EndpointId {
+    async fn serve(&self, lane: Lane) -> EndpointId {
         let id = lane.id;
-        if let Err(error) = self.take_turn(owner_database, lane).await {
+        if let Err(error) = self.take_turn(lane).await {
             tracing::warn!(endpoint.id = %id, error = %chain(&error), "a webhook endpoint cannot be served");
-            // Not again and again without a pause.
-            tokio::time::sleep(AFTER_FAILURE).await;
+            if self.transact(async |tx| lane::rest(tx, id, REST).await).await.is_err() {
+                tokio::time::sleep(AFTER_FAILURE).await;
+            }
         }
         id
     }
 
-    async fn take_turn(&self, owner_database: &OwnerDatabase, mut lane: Lane) -> Result<(), EndpointError> {
-        let secrets = lane.secrets(&self.sealer)?;
+    async fn take_turn(&self, mut lane: Lane) -> Result<(), EndpointError> {
+        let secrets = lane.secrets(&self.sender.sealer)?;
         let end = Instant::now() + TURN;
         while Instant::now() < end {
             let read = async |tx: &SharedTx| {
                 let mut lane = lane.clone();
-                let upcoming = lane.upcoming(tx).await?;
-                Ok::<_, DbError>((lane, upcoming))
+                let ahead = lane.ahead(tx).await?;
+                if matches!(ahead, Ahead::Gap) {
+                    failing::give_up(tx, lane.tenant_id, lane.id, Failing::Deleted).await?;
+                }
+                Ok::<_, EndpointError>((lane, ahead))
             };
-            let (read, upcoming) = owner_database.write_shared(read).await?;
+            let (read, ahead) = self.transact(read).await?;
             lane = read;
-            if upcoming.is_empty() {
-                return Ok(());
-            }
-            for upcoming in &upcoming {
-                let message = Message::of(&upcoming.event, lane.tenant_id).map_err(DbError::Payload)?;
-                let attempt = self.courier.deliver(&lane.url, &secrets, &message).await;
+            let (events, kind) = match ahead {
+                Ahead::Events(events, kind) => (events, kind),
+                Ahead::Passed => continue,
+                Ahead::Nothing | Ahead::Gap => return Ok(()),
+            };
+            for event in &events {
+                let message = Message::of(event, lane.tenant_id).map_err(DbError::Payload)?;
+                let attempt = self.sender.courier.deliver(&lane.url, &secrets, &message).await;
                 let note = async |tx: &SharedTx| {
                     let mut lane = lane.clone();
-                    let goes_on = self.note(tx, &mut lane, &message, upcoming, &attempt).await?;
+                    let goes_on = self.note(tx, &mut lane, &message, event, kind, &attempt).await?;
                     Ok::<_, EndpointError>((lane, goes_on))
                 };
-                let (noted, goes_on) = owner_database.write_shared(note).await?;
+                let (noted, goes_on) = self.transact(note).await?;
                 lane = noted;
                 if !goes_on || Instant::now() >= end {
                     return Ok(());
@@ -140,36 +173,24 @@ impl WebhookSender {
         tx: &SharedTx,
         lane: &mut Lane,
         message: &Message,
-        upcoming: &Upcoming,
+        event: &StoredEvent,
+        kind: DeliveryKind,
         attempt: &Attempt,
     ) -> Result<bool, EndpointError> {
-        lane.log(tx, message, upcoming, attempt).await?;
+        lane.log(tx, message, kind, attempt).await?;
         if attempt.outcome == Outcome::Delivered {
-            return Ok(lane.advance(tx, upcoming.kind, upcoming.event.position).await?);
+            return Ok(lane.advance(tx, kind, event.position).await?);
         }
-        if lane.put_off(tx, upcoming, attempt, self.give_up_after).await? {
-            give_up(tx, lane, attempt).await?;
+        if kind == DeliveryKind::Replay {
+            lane.put_off_replay(tx, attempt).await?;
+        } else {
+            let put_off = lane.put_off(tx, event.position, attempt, self.sender.give_up_after).await?;
+            if put_off == PutOff::GivenUp {
+                let is_gone = attempt.outcome == Outcome::Gone;
+                let why = if is_gone { Failing::Gone } else { Failing::TakesNothing };
+                failing::give_up(tx, lane.tenant_id, lane.id, why).await?;
+            }
         }
         Ok(false)
     }
-}
-
-/// Tells the owners that an endpoint gets no events any more.
-async fn give_up(tx: &SharedTx, lane: &Lane, attempt: &Attempt) -> Result<(), EndpointError> {
-    let endpoint = change::read(tx, lane.tenant_id, lane.id).await?;
-    let by = By { who: Who::Nobody, origin: None };
-    change::record(tx, &endpoint, AuthAction::WebhookFailed, by).await?;
-    let Some(business) = tenant::find_by_id(tx, lane.tenant_id).await? else { return Ok(()) };
-    let since = endpoint.failing_since.unwrap_or_else(Utc::now);
-    let parameters = json!({
-        "business": business.name,
-        "url": endpoint.url,
-        "since": since.format("%-d %B %Y at %H:%M UTC").to_string(),
-        "isGone": attempt.outcome == Outcome::Gone,
-    });
-    for address in membership::owner_emails(tx, lane.tenant_id).await? {
-        let (template, tenant) = (mails::Template::WebhookFailed, Some(lane.tenant_id));
-        mails::queue(tx, template, tenant, address.as_str(), &parameters).await?;
-    }
-    Ok(())
 }

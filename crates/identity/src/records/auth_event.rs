@@ -133,6 +133,8 @@ values::words! {
         WebhookSkipped = "webhook.skipped",
         /// A webhook sends events again.
         WebhookReplayed = "webhook.replayed",
+        /// A webhook stopped sending events again.
+        WebhookReplayStopped = "webhook.replay_stopped",
         /// A webhook took no event for days, or does not exist any more, so nothing is sent to it.
         WebhookFailed = "webhook.failed",
         /// A webhook was deleted.

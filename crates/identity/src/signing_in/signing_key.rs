@@ -180,9 +180,14 @@ impl Sealer {
         Ok((bytes, name.clone()))
     }
 
+    /// The name of the secret that encrypts from now on.
+    pub fn current(&self) -> Option<&str> {
+        self.secrets.first().map(|(name, _)| name.as_str())
+    }
+
     /// Whether this is the name of the secret that encrypts new keys.
     pub(super) fn is_current(&self, name: &str) -> bool {
-        self.secrets.first().is_some_and(|(current, _)| current == name)
+        self.current() == Some(name)
     }
 
     /// Decrypts a key.

@@ -112,6 +112,7 @@ async fn restore_over(
         let tenant = maintenance.tenant();
         let record = async |tx: &SharedTx| {
             events::stored::forget(tx, id).await?;
+            events::webhooks::endpoint::begin_epoch(tx, id).await?;
             platform_audit::record(tx, actor, "tenant.restored", Some(tenant), details).await
         };
         owner_database.replace_by_loaded(loading, &maintenance, record).await?;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use events::webhooks::delivery;
 use events::webhooks::sender::WebhookSender;
+use events::webhooks::{delivery, secret};
 use identity::logout_notice::{self, LogoutNotifier};
 use identity::{
     Post, Sealer, SigningAlgorithm, api_key, auth_event, code, external_identity, invitation, key_ring,
@@ -145,13 +145,13 @@ fn kinds(settings: JobSettings) -> Vec<JobKind> {
         logouts,
         fiscal,
         keep_event_days,
-        webhooks: _,
+        webhooks,
     } = settings;
     let mut kinds = vec![
         JobKind::new(MIGRATE, run_migrations),
         JobKind::new(BACK_UP, move |context| back_businesses_up(context, backup_folder.clone())),
         JobKind::new(VERIFY_LEDGERS, verify_all_ledgers),
-        JobKind::new(END_MAINTENANCE, end_maintenance).every(Duration::from_secs(20)),
+        JobKind::new(END_MAINTENANCE, end_maintenance).every(Duration::from_secs(30)),
         JobKind::new(SAMPLE_SIZES, sample_sizes).every(Duration::from_secs(3600)),
         JobKind::new(FORGET_JOBS, move |context| forget_jobs(context, keep_days))
             .every(Duration::from_secs(3600)),
@@ -165,7 +165,8 @@ fn kinds(settings: JobSettings) -> Vec<JobKind> {
     kinds.push(tend.every(Duration::from_secs(3600)));
     let prune = JobKind::new(PRUNE_SESSIONS, move |context| prune_sessions(context, auth_event_days));
     kinds.push(prune.every(Duration::from_secs(3600)));
-    let tend = JobKind::new(TEND_KEYS, move |context| tend_keys(context, keys.clone()));
+    let tend =
+        JobKind::new(TEND_KEYS, move |context| tend_keys(context, keys.clone(), webhooks.sealer.clone()));
     kinds.push(tend.every(Duration::from_secs(600)));
     if let Some(post) = post {
         let send = JobKind::new(SEND_MAILS, move |context| send_mails(context, post.clone()));
@@ -303,8 +304,14 @@ async fn prune_events(context: JobContext, keep_days: u32) -> Result<Value, JobE
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))
 }
 
-async fn tend_keys(context: JobContext, keys: KeySettings) -> Result<Value, JobError> {
+async fn tend_keys(
+    context: JobContext,
+    keys: KeySettings,
+    webhook_sealer: Sealer,
+) -> Result<Value, JobError> {
     let KeySettings { sealer, algorithm, rotation_days } = keys;
+    let seal = async |tx: &SharedTx| secret::seal_anew(tx, &webhook_sealer).await;
+    context.owner_database.write_shared(seal).await?;
     let rotate_after = (rotation_days > 0).then(|| TimeDelta::days(rotation_days.into()));
     let tend = async |tx: &SharedTx| key_ring::tend(tx, &sealer, algorithm, rotate_after).await;
     Ok(json!({"rotated": context.owner_database.write_shared(tend).await?}))

@@ -27,4 +27,5 @@ pub mod sign_on_cookie;
 pub mod state;
 pub mod streams;
 pub mod submission;
+pub mod trials;
 pub mod watch;

@@ -12,7 +12,7 @@ use identity::{ApiKeys, ExternalIssuers, KeyRing, Revocations, Sealer, SignIn, S
 use platform::migrations::Served;
 use platform::{Onboarding, Operator};
 use settings::wiring::{self, WiringError};
-use tenancy::{Database, Resolver};
+use tenancy::{Database, PoolSettings, Resolver};
 use till::fiscal_device::FiscalDevices;
 
 use crate::http::caller::Staff;
@@ -22,6 +22,7 @@ use crate::http::origins::Origins;
 use crate::http::problem::Problem;
 use crate::http::rate_limits::RateLimits;
 use crate::http::streams::Streams;
+use crate::http::trials::Trials;
 use settings::{Settings, SettingsError};
 
 /// The parts of the server, made from the settings.
@@ -52,12 +53,16 @@ pub struct State {
     pub served: Served,
     /// Present only if this server has the owner's login.
     pub onboarding: Option<Onboarding>,
+    /// Connections for events alone, which must not wait behind requests.
+    pub event_database: Database,
     /// Passes events on to clients.
     pub events: Arc<EventHub>,
     /// Tries webhooks out.
     pub courier: Courier,
     /// The networks that webhooks may reach.
     pub reach: Reach,
+    /// The webhooks that are being tried out.
+    pub trials: Arc<Trials>,
     /// Encrypts the secrets of webhooks.
     pub webhook_sealer: Sealer,
     /// The open streams of events.
@@ -78,6 +83,9 @@ impl State {
     /// [`WiringError`], which names the key.
     pub fn new(settings: Settings) -> Result<Self, WiringError> {
         let database = Database::new(&settings.database_url()?, &settings.pool())?;
+        // One connection moves events, and one reads them.
+        let event_database =
+            database.beside(&PoolSettings { max_connections: 2, pools: 1, ..settings.pool() });
         let resolver =
             Arc::new(Resolver::new(database.clone(), settings.base_domain()?, &settings.resolver()));
         let identity = &settings.identity;
@@ -116,9 +124,11 @@ impl State {
             served: Served::by_this_code()?,
             onboarding,
             fiscal: settings.fiscal_devices()?,
-            events: Arc::new(EventHub::new(database.clone())),
+            events: Arc::new(EventHub::new(event_database.clone())),
+            event_database,
             courier: settings.courier()?,
             reach: settings.reach(),
+            trials: Arc::default(),
             webhook_sealer: settings.password_keys()?.webhook_sealer(),
             streams: Streams::new(
                 settings.events.max_streams_per_business,

@@ -192,8 +192,7 @@ pub fn start(state: State) -> Result<Running, StartError> {
     own_tasks.push(tokio::spawn(async move { revocations.listen().await }));
     let database = state.database.clone();
     own_tasks.push(tokio::spawn(async move { database.keep_watch().await }));
-    let database = state.database.clone();
-    own_tasks.push(tokio::spawn(database.relay_events()));
+    own_tasks.push(tokio::spawn(state.event_database.clone().relay_events()));
     let events = state.events.clone();
     own_tasks.push(tokio::spawn(async move { events.listen().await }));
     if let Some(onboarding) = &state.onboarding {

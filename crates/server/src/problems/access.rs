@@ -58,7 +58,7 @@ impl From<EndpointError> for Problem {
             EndpointError::Overlap(_) => Self::invalid("/overlapHours", Code::InvalidValue, error),
             EndpointError::Status(detail) => Self::new(Code::WebhookNotReady, detail.to_owned()),
             EndpointError::Gone(_) => Self::because(Code::EventsDeleted, &error),
-            EndpointError::Sealing(error) => Self::internal(error),
+            EndpointError::Sealing(_) => Self::because(Code::WebhookNotReady, &error),
             EndpointError::Db(error) => error.into(),
         }
     }

@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
@@ -128,8 +128,12 @@ const CONCURRENT: usize = 2;
 const CONCURRENT_REPEATED: usize = 1;
 /// Longest time between two runs of a job that waits for announcements.
 const UNPROMPTED: Duration = Duration::from_secs(300);
+/// The pause after a failed run of such a job, and after other failures.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How often the connection that holds the lock is tested.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The pause before this process stands for election again.
+const STAND_AGAIN: Duration = Duration::from_secs(2);
 /// How often a running job asks whether it was cancelled.
 const POLL: Duration = Duration::from_millis(500);
 /// The channel on which new jobs are announced: the name of a recurring job that should run, or nothing.
@@ -169,7 +173,7 @@ impl JobRunner {
                 if let Err(error) = self.stand_for_election().await {
                     tracing::warn!(error = %crate::chain(&error), "background jobs were interrupted");
                 }
-                tokio::time::sleep(HEARTBEAT).await;
+                tokio::time::sleep(STAND_AGAIN).await;
             }
         };
         tokio::select! {
@@ -212,7 +216,7 @@ impl JobRunner {
             let next_start = self.next_start(&client, free).await?;
             loop {
                 let pause =
-                    next_start.map_or(HEARTBEAT, |start| (start - Utc::now()).to_std().unwrap_or_default());
+                    next_start.map_or(HEARTBEAT, |start| start.saturating_duration_since(Instant::now()));
                 tokio::select! {
                     Some(()) = asked.next(), if !asked.is_empty() => break,
                     Some(()) = repeated.next(), if !repeated.is_empty() => break,
@@ -250,7 +254,7 @@ impl JobRunner {
             if AssertUnwindSafe(work).catch_unwind().await.is_err() {
                 tracing::error!("{name} panicked, and begins again");
             }
-            tokio::time::sleep(HEARTBEAT).await;
+            tokio::time::sleep(AFTER_FAILURE).await;
         }
     }
 
@@ -261,24 +265,27 @@ impl JobRunner {
     /// Lets these recurring jobs run now. One that is running stays in the set.
     async fn prompt(&self, client: &Client, prompted: &mut HashSet<String>) -> Result<(), DbError> {
         const PROMPT: &str = "
-            UPDATE shared.jobs SET run_at = least(run_at, $1)
-             WHERE kind = ANY ($2) AND period_s IS NOT NULL AND state = 'queued'
+            UPDATE shared.jobs SET run_at = least(run_at, clock_timestamp())
+             WHERE kind = ANY ($1) AND period_s IS NOT NULL AND state = 'queued'
          RETURNING kind";
         let kinds: Vec<&String> = prompted.iter().collect();
-        for row in client.query(PROMPT, &[&Utc::now(), &kinds]).await? {
+        for row in client.query(PROMPT, &[&kinds]).await? {
             prompted.remove(row.try_get::<_, &str>("kind")?);
         }
         Ok(())
     }
 
     /// The time of the next start of a queued job for which there is a free place.
-    async fn next_start(&self, client: &Client, free: Free) -> Result<Option<DateTime<Utc>>, DbError> {
+    async fn next_start(&self, client: &Client, free: Free) -> Result<Option<Instant>, DbError> {
+        // The clock of the database counts: it has set the time.
         const NEXT: &str = "
-            SELECT min(run_at) AS start FROM shared.jobs
+            SELECT extract(epoch FROM min(run_at) - clock_timestamp())::float8 AS seconds FROM shared.jobs
              WHERE state = 'queued' AND kind = ANY ($1)
                AND CASE WHEN period_s IS NULL THEN $2::boolean ELSE $3::boolean END";
         let row = client.query_one(NEXT, &[&self.kind_names(), &free.asked, &free.repeated]).await?;
-        Ok(row.try_get("start")?)
+        let seconds: Option<f64> = row.try_get("seconds")?;
+        let pause = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        Ok(pause.map(|pause| Instant::now() + pause))
     }
 
     fn kind_names(&self) -> Vec<&'static str> {
@@ -324,11 +331,11 @@ impl JobRunner {
     async fn claim(&self, client: &Client, free: Free) -> Result<Option<Job>, DbError> {
         const CLAIM: &str = concatcp!(
             "UPDATE shared.jobs
-                SET state = 'running', started_at = $1, finished_at = NULL,
+                SET state = 'running', started_at = clock_timestamp(), finished_at = NULL,
                     attempts = attempts + 1, message = NULL
               WHERE id = (SELECT id FROM shared.jobs
-                           WHERE state = 'queued' AND run_at <= $1 AND kind = ANY ($2)
-                             AND CASE WHEN period_s IS NULL THEN $3::boolean ELSE $4::boolean END
+                           WHERE state = 'queued' AND run_at <= clock_timestamp() AND kind = ANY ($1)
+                             AND CASE WHEN period_s IS NULL THEN $2::boolean ELSE $3::boolean END
                            ORDER BY run_at, id
                            LIMIT 1
                              FOR UPDATE SKIP LOCKED)
@@ -336,7 +343,7 @@ impl JobRunner {
             COLUMNS
         );
         let kinds = self.kind_names();
-        let row = client.query_opt(CLAIM, &[&Utc::now(), &kinds, &free.asked, &free.repeated]).await?;
+        let row = client.query_opt(CLAIM, &[&kinds, &free.asked, &free.repeated]).await?;
         Ok(read_rows(row.as_slice())?.pop())
     }
 
@@ -361,12 +368,14 @@ impl JobRunner {
                 "a job failed"
             );
         }
-        if let Err(error) = self.record(&job, outcome, again_at.get()).await {
+        // A job whose outcome is not stored would never run again.
+        while let Err(error) = self.record(&job, outcome.as_ref(), again_at.get()).await {
             tracing::warn!(
                 job.id = %job.id,
                 error = %crate::chain(&error),
-                "storing the outcome of a job failed"
+                "the outcome of a job cannot be stored; trying again"
             );
+            tokio::time::sleep(AFTER_FAILURE).await;
         }
     }
 
@@ -389,7 +398,7 @@ impl JobRunner {
     async fn record(
         &self,
         job: &Job,
-        outcome: Option<Result<Value, JobError>>,
+        outcome: Option<&Result<Value, JobError>>,
         again_at: Option<DateTime<Utc>>,
     ) -> Result<(), DbError> {
         const RECORD: &str = "
@@ -404,7 +413,11 @@ impl JobRunner {
         };
         let mut run_in = Duration::ZERO;
         if let Some(period) = job.period_s {
-            (state, run_in) = (JobState::Queued, Duration::from_secs(period.unsigned_abs().into()));
+            let period = Duration::from_secs(period.unsigned_abs().into());
+            let is_prompted = self.prompted_kinds().any(|kind| kind == job.kind);
+            // Nobody announces again what a failed run has left.
+            let run_again = if is_prompted && state == JobState::Failed { AFTER_FAILURE } else { period };
+            (state, run_in) = (JobState::Queued, run_again);
         } else if state == JobState::Failed && job.attempts < job.max_attempts {
             // The job runs again after 10 s, 20 s, 40 s and so on.
             (state, run_in) =

@@ -292,8 +292,21 @@ impl Pool {
                 ("idle_in_transaction_session_timeout", milliseconds(settings.idle_in_transaction_timeout)),
             ],
         )?;
-        let migrated = Arc::new(MigratedSchemas::default());
-        let watch = Arc::new(ServerWatch::new());
+        let (migrated, watch) = (Arc::default(), Arc::new(ServerWatch::new()));
+        Ok(Self::with(connector, migrated, watch, settings))
+    }
+
+    /// Other pools to the same server, with the same watch over it.
+    pub(crate) fn beside(&self, settings: &PoolSettings) -> Self {
+        Self::with(self.connector.clone(), self.migrated.clone(), self.watch.clone(), settings)
+    }
+
+    fn with(
+        connector: Connector,
+        migrated: Arc<MigratedSchemas>,
+        watch: Arc<ServerWatch>,
+        settings: &PoolSettings,
+    ) -> Self {
         let count = settings.pools.clamp(1, settings.max_connections.max(1));
         let pools = (0..count).map(|index| {
             let manager = Manager {
@@ -317,7 +330,7 @@ impl Pool {
             )]
             built.expect("a runtime is given")
         });
-        Ok(Self {
+        Self {
             pools: pools.collect(),
             turns: Turns::new(
                 settings.max_transactions_per_business,
@@ -331,7 +344,7 @@ impl Pool {
             waited_us: AtomicU64::new(0),
             wait_timeout: settings.wait_timeout,
             longest_silence: settings.longest_silence,
-        })
+        }
     }
 
     /// Lends a connection for `schema_key`. `limit` is the business's own limit of concurrent transactions.

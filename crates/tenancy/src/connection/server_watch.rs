@@ -221,7 +221,7 @@ impl ServerWatch {
                 }
                 () = tokio::time::sleep(ASK_EVERY) => {}
             }
-            if heard_at.elapsed() > longest_silence
+            if heard_at.elapsed() > longest_silence + (ask_every - ASK_EVERY)
                 && !self.state().is_down()
                 && self.waits_in_vain(&question, &attempt)
             {

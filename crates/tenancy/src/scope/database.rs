@@ -44,6 +44,12 @@ impl Database {
         Ok(Self { pool: Arc::new(Pool::new(url, settings)?), event_written: Arc::default() })
     }
 
+    /// The same database with connections of its own, for work that must not wait behind requests.
+    #[must_use]
+    pub fn beside(&self, settings: &PoolSettings) -> Self {
+        Self { pool: Arc::new(self.pool.beside(settings)), event_written: self.event_written.clone() }
+    }
+
     /// Runs `work` in one transaction of `scope`, which is always rolled back. Runs `work` again when a retry
     /// may help.
     ///

@@ -104,7 +104,7 @@ pub async fn list(
 /// Try a webhook out
 ///
 /// Posts a message with the topic webhook.test at once, and returns what came of it. The webhook may be
-/// paused. Whatever the outcome, the answer is 200; look at outcome.
+/// paused. Whatever the outcome, the answer is 200; look at outcome. A business tries one webhook at a time.
 #[utoipa::path(tag = "webhooks", operation_id = "testWebhook",
     responses((status = 200, body = WebhookDeliveryView)), params(("id" = EndpointId, Path,)))]
 #[post("/webhooks/{id}/test")]
@@ -114,6 +114,7 @@ pub async fn test(
     PathId(id): PathId<EndpointId>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = member.tenant.id;
+    let _trial = state.trials.begin(tenant)?;
     let delivery = delivery::test(&state.database, tenant, id, &state.courier, &state.webhook_sealer).await?;
     Ok(HttpResponse::Ok().json(WebhookDeliveryView::from(delivery)))
 }

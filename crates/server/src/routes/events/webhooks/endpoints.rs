@@ -193,12 +193,21 @@ pub async fn update(
     body: Json<ChangeWebhook>,
 ) -> Result<HttpResponse, Problem> {
     let ChangeWebhook { url, description, topics } = body.value;
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
+    let mut if_version = if_version;
+    if url.is_some() && topics.is_none() {
+        // Nobody sends elsewhere what they may not see, also if somebody else has chosen it.
+        let find = async |tx: &SharedTx| endpoint::find(tx, tenant, id).await;
+        let present = state.database.read_shared(SharedScope::Tenant(tenant), find).await?;
+        let present = present.ok_or_else(Problem::not_found)?;
+        chosen(&member, &present.topics)?;
+        if_version = if_version.or(Some(present.version));
+    }
     let wanted = EndpointChange {
         address: url.map(|url| address(&state, &url)).transpose()?,
         description,
         topics: topics.map(|names| chosen(&member, &names)).transpose()?,
     };
-    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let change = async |tx: &SharedTx| change::change(tx, tenant, id, &wanted, if_version, by).await;
     Ok(shown(state.database.write_shared(SharedScope::Tenant(tenant), change).await?))
 }

@@ -20,6 +20,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(progress::resume)
         .service(progress::skip)
         .service(progress::send_again)
+        .service(progress::stop_sending_again)
         .service(deliveries::test)
         .service(deliveries::list);
 }

@@ -1,6 +1,6 @@
 //! What a webhook sends next: paused, resumed, one event left out, events sent again.
 
-use actix_web::{HttpResponse, post, web};
+use actix_web::{HttpResponse, delete, post, web};
 use events::webhooks::change::{self, ResumeFrom};
 use events::webhooks::endpoint::EndpointId;
 use events::webhooks::replay::{self, Replayed};
@@ -112,7 +112,8 @@ pub async fn skip(
 /// Send events again
 ///
 /// Posts one event, or the events of a span of time, once more, with the webhook-id that they had. Only
-/// events of the chosen topics that are still kept are sent. New events come first.
+/// events of the chosen topics that are still kept are sent. New events come first. An event that is not
+/// taken after five attempts ends the repetition.
 #[utoipa::path(tag = "webhooks", operation_id = "replayWebhookEvents", request_body = ReplayWebhook,
     responses((status = 202, body = WebhookView)), params(("id" = EndpointId, Path,)))]
 #[post("/webhooks/{id}/replays")]
@@ -128,4 +129,21 @@ pub async fn send_again(
     let request = async |tx: &SharedTx| replay::request(tx, tenant, id, replayed, by).await;
     let endpoint = state.database.write_shared(SharedScope::Tenant(tenant), request).await?;
     Ok(HttpResponse::Accepted().json(WebhookView::from(endpoint)))
+}
+
+/// Stop sending events again
+///
+/// Ends the repetition that has begun. Repeating the request changes nothing.
+#[utoipa::path(tag = "webhooks", operation_id = "stopWebhookReplay",
+    responses((status = 200, body = WebhookView)), params(("id" = EndpointId, Path,)))]
+#[delete("/webhooks/{id}/replays")]
+pub async fn stop_sending_again(
+    state: web::Data<State>,
+    member: Member<may::WebhooksManage>,
+    client::From(origin): client::From,
+    PathId(id): PathId<EndpointId>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
+    let stop = async |tx: &SharedTx| replay::stop(tx, tenant, id, by).await;
+    Ok(shown(state.database.write_shared(SharedScope::Tenant(tenant), stop).await?))
 }
