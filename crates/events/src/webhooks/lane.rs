@@ -124,7 +124,8 @@ pub(super) async fn due(
 /// The time of the next attempt after one that failed.
 pub(super) async fn next_due(tx: &SharedTx) -> Result<Option<DateTime<Utc>>, DbError> {
     const NEXT: &str = "
-        SELECT least(min(due_at) FILTER (WHERE due_at > $1), min(replay_due_at) FILTER (WHERE replay_due_at > $1))
+        SELECT least(min(due_at) FILTER (WHERE due_at > $1),
+                     min(replay_due_at) FILTER (WHERE replay_due_at > $1))
           FROM shared.webhook_endpoints WHERE status = 'active'";
     tx.value(NEXT, &[&tx.now()]).await
 }
@@ -213,7 +214,8 @@ impl Lane {
     ) -> Result<bool, DbError> {
         const ADVANCE: &str = "
             UPDATE shared.webhook_endpoints
-               SET last_position = $2, attempts = 0, failing_since = NULL, failing_position = NULL, served_at = $3
+               SET last_position = $2, attempts = 0, failing_since = NULL, failing_position = NULL,
+                   served_at = $3
              WHERE id = $1 AND version = $4 AND status = 'active' AND last_position = $5";
         const REPLAYED: &str = "
             UPDATE shared.webhook_endpoints

@@ -33,7 +33,8 @@ pub async fn request(
          WHERE tenant_id = $1 AND (id = $2 OR created_at BETWEEN $3 AND $4)";
     const REPLAY: &str = "
         UPDATE shared.webhook_endpoints
-           SET replay_next = $2, replay_until = $3, replay_due_at = $4, replay_attempts = 0, version = version + 1
+           SET replay_next = $2, replay_until = $3, replay_due_at = $4, replay_attempts = 0,
+               version = version + 1
          WHERE id = $1";
     struct Found {
         first: Option<i64>,
