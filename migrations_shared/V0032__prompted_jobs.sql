@@ -1,4 +1,4 @@
--- Whoever gives a recurring job something to do announces it, so that an idle server need not look all the time.
+-- These triggers announce work for recurring jobs, so that an idle server need not look for it all the time.
 CREATE FUNCTION shared.prompt_job() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN

@@ -8,7 +8,7 @@ CREATE TABLE shared.webhook_endpoints (
     -- Names such as order.placed, and groups such as order.*; none for all.
     topics text[] NOT NULL,
     status text NOT NULL CONSTRAINT webhook_endpoints_status_check CHECK (status IN ('active', 'paused', 'failed')),
-    -- Encrypted with a secret that the database does not know, by its name.
+    -- The encrypted secret, and the name of the key that encrypts it. The database does not know that key.
     sealed_secret bytea NOT NULL,
     sealed_with text NOT NULL,
     -- The secret before a rotation, which signs, too, until it expires.
@@ -16,11 +16,11 @@ CREATE TABLE shared.webhook_endpoints (
     former_sealed_with text,
     former_expires_at timestamptz,
     created_at timestamptz NOT NULL,
-    -- Counts the changes by people.
+    -- Counts changes by people, failures and restores, but not deliveries.
     version integer NOT NULL DEFAULT 1,
-    -- The last event that it got or that was left out.
+    -- The position of the last event that it got, or that was skipped or passed over.
     last_position bigint NOT NULL,
-    -- The events that are sent again: the next one, and the last one; when, and after how many attempts.
+    -- The replay: the next and the last event, the time of the next attempt, and the failed attempts.
     replay_next bigint,
     replay_until bigint,
     replay_due_at timestamptz,
@@ -29,13 +29,14 @@ CREATE TABLE shared.webhook_endpoints (
     attempts integer NOT NULL DEFAULT 0,
     failing_since timestamptz,
     failing_position bigint,
-    -- Nothing is sent before.
+    -- Nothing is sent before this time.
     due_at timestamptz NOT NULL,
     -- The time of its last turn.
     served_at timestamptz NOT NULL,
     CONSTRAINT webhook_endpoints_url_key UNIQUE (tenant_id, url)
 );
--- The log of deliveries: one row for each attempt. It outlives its endpoint, because there may be millions of rows.
+-- The log of deliveries: one row for each attempt. Rows stay when their endpoint is deleted, because there may be
+-- millions; the job events.prune deletes them.
 CREATE TABLE shared.webhook_deliveries (
     id uuid CONSTRAINT webhook_deliveries_pkey PRIMARY KEY,
     tenant_id uuid NOT NULL

@@ -1,5 +1,5 @@
-//! Live events: the time from the commit of a sale to its arrival at the clients, the memory of a client, the
-//! share of the throughput that events cost, and the queries of a server that has nothing to do.
+//! Live events: the time from the answer of a sale to its arrival at the clients, the memory of a client, the
+//! share of the throughput that is left with events, and the statements of a server at rest.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ const ROUNDS: usize = 3;
 /// The moments at which clients got the event of each sale.
 type Arrivals = Arc<Mutex<HashMap<String, Vec<Instant>>>>;
 
-/// A client that listens until the task is aborted. Begins with the first message.
+/// Starts a client that listens until its task is aborted. Returns when the stream has begun.
 async fn listen(port: u16, till: &Till, arrivals: Arrivals) -> JoinHandle<()> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let request = format!(
@@ -87,7 +87,7 @@ async fn sell_steadily(
     std::mem::take(&mut answers.lock().unwrap())
 }
 
-/// The value below which so many hundredths of the values are.
+/// The percentile of the values.
 fn percentile(values: &mut [f64], hundredths: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     values[(values.len() - 1) * hundredths / 100]
@@ -143,8 +143,8 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
     autovacuum(&admin, true).await;
 }
 
-/// Turns autovacuum on or off. It looks at tables that have just been filled again and again, and each time
-/// PostgreSQL makes all plans for them anew: that is not what is measured.
+/// Turns autovacuum on or off. It analyses growing tables again and again, and PostgreSQL then plans all
+/// statements anew. This would disturb the measurement.
 async fn autovacuum(admin: &tokio_postgres::Client, is_on: bool) {
     let set = if is_on { "ALTER SYSTEM RESET autovacuum" } else { "ALTER SYSTEM SET autovacuum = off" };
     admin.batch_execute(set).await.unwrap();
@@ -185,7 +185,7 @@ async fn cost(report: &mut Report, admin: &tokio_postgres::Client, server: &Serv
     listeners.iter().for_each(JoinHandle::abort);
 }
 
-/// The statements of a server that has nothing to do, which has rested for a while.
+/// The statements of a server at rest.
 async fn idle(report: &mut Report, database: &TestDatabase, admin: &tokio_postgres::Client) {
     let (rest, time) = (Duration::from_secs(10), Duration::from_secs(60));
     let asked = replay::statements_of_idle_server(database, admin, rest, time).await;

@@ -26,7 +26,7 @@ pub struct Till {
 }
 
 impl Till {
-    /// Opens a shift at a new register of the business of a line of [`http::targets`].
+    /// Opens a shift at a new register. `target` is a line of [`http::targets`].
     pub async fn open(port: u16, target: &str, series: &str) -> Self {
         let mut parts = target.split(' ').map(str::to_owned);
         let (host, token) = (parts.next().unwrap(), parts.next().unwrap());

@@ -1,5 +1,5 @@
-//! What clients of live events and receivers of webhooks hear, while servers are killed and PostgreSQL
-//! crashes: every event, in its order. An event that comes twice has the same id.
+//! Clients of live events and receivers of webhooks get every event in its order, while servers are killed
+//! and PostgreSQL crashes. A repeated event has the same id.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -87,7 +87,7 @@ impl Hearing {
         let before = events.len() - posted.len();
         assert_eq!(events[before..], posted, "webhooks");
         println!(
-            "{}: {} live events and {} webhooks in their order, {} of them twice",
+            "{}: {} live events and {} events by webhook in their order, {} of those repeated",
             business.host,
             self.seen.borrow().len(),
             posted.len(),

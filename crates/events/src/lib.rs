@@ -1,5 +1,4 @@
-//! The events of businesses after their commit: the feed that live streams read, and webhooks, which tell
-//! programs elsewhere.
+//! Committed events of businesses: the feed for live streams, and webhooks.
 
 mod feed;
 mod topic_filter;

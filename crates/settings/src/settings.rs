@@ -166,7 +166,7 @@ pub struct EventSettings {
 pub struct WebhookSettings {
     /// Whether webhooks may have addresses of any network, and addresses without TLS. For development only.
     pub any_network: bool,
-    /// Hours after which a webhook that takes no event fails. Range: 1 to 720, and less than
+    /// Hours after which a webhook that accepts no event fails. Range: 1 to 720, and less than 24 times
     /// `events.keep_days`.
     pub give_up_after_hours: u32,
 }

@@ -72,7 +72,7 @@ impl EventHub {
         self.database.listen(self).await;
     }
 
-    /// Subscribes to the events of a business. Whatever is committed after this returns is received.
+    /// Subscribes to the events of a business. Events that are committed after this returns are received.
     ///
     /// # Errors
     /// [`DbError`].

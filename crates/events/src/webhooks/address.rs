@@ -26,7 +26,7 @@ pub enum AddressError {
     #[error("url must be a URL such as https://example.com/hooks")]
     NoUrl,
     /// The address is too long.
-    #[error("url must have at most {MOST_BYTES} characters")]
+    #[error("url must have at most {MOST_BYTES} bytes")]
     TooLong,
     /// The scheme is not https.
     #[error("url must begin with https://")]
@@ -35,7 +35,7 @@ pub enum AddressError {
     #[error("url must have no user name, no password and no fragment")]
     Parts,
     /// The address is that of this computer or of a local network.
-    #[error("url must be an address of the internet")]
+    #[error("url must be a public address on the internet")]
     Local,
 }
 

@@ -16,19 +16,20 @@ use crate::webhooks::secret::WebhookSecret;
 values::words! {
     /// The outcome of an attempt.
     pub enum Outcome {
-        /// The endpoint answered with a status of 2xx.
+        /// The receiver answered with a status of 2xx.
         Delivered = "delivered",
-        /// The endpoint answered with another status.
+        /// The receiver answered with another status.
         Refused = "refused",
-        /// The endpoint answered with a redirect, which is not followed.
+        /// The receiver answered with a redirect. Redirects are not followed.
         Redirected = "redirected",
-        /// The endpoint answered that it does not exist any more (410).
+        /// The receiver answered 410: the address no longer exists.
         Gone = "gone",
-        /// The endpoint did not answer in time.
+        /// The receiver did not answer within 15 seconds.
         TimedOut = "timed_out",
-        /// There is no connection: the name is unknown, nobody listens, or the certificate is not valid.
+        /// The connection failed: the name is unknown, nobody listens, the certificate is not valid, or the
+        /// connection broke.
         Unreachable = "unreachable",
-        /// The name of the endpoint leads to a local network.
+        /// The address is not allowed: it leads to a local network, or has no https.
         LocalAddress = "local_address",
     }
 }
@@ -57,7 +58,7 @@ pub struct Courier {
     reach: Reach,
 }
 
-/// An endpoint that answers no faster has not taken the message.
+/// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The part of an answer that is kept.
 const RESPONSE_BYTES: usize = 1_000;
@@ -65,14 +66,15 @@ const RESPONSE_BYTES: usize = 1_000;
 const BODY_WITHIN: Duration = Duration::from_secs(1);
 
 impl Courier {
-    /// A courier that reaches so far.
+    /// A courier that may connect to the networks of `reach`.
     ///
     /// # Errors
     /// [`reqwest::Error`] if the system has no TLS.
     pub fn new(reach: Reach) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .timeout(PATIENCE)
-            // What answers is what was checked: no redirects, and no proxy that looks names up by itself.
+            // The request goes only to the address that was checked: no redirects, and no proxy that resolves
+            // names itself.
             .redirect(Policy::none())
             .no_proxy()
             .dns_resolver(Arc::new(GuardedNames::new(reach)))
@@ -97,7 +99,7 @@ impl Courier {
         secrets: &[WebhookSecret],
         message: &Message,
     ) -> Result<Response, Outcome> {
-        // The reach may have become shorter since the address was stored.
+        // The settings may have become stricter since the address was stored.
         let address = WebhookAddress::parse(url, self.reach).map_err(|_| Outcome::LocalAddress)?;
         let timestamp = Utc::now().timestamp();
         let signature = message.sign(timestamp, secrets).map_err(|_| Outcome::Unreachable)?;

@@ -36,13 +36,13 @@ pub struct EndpointChange {
 }
 
 values::words! {
-    /// The event with which an endpoint goes on.
+    /// The event with which a webhook goes on.
     pub enum ResumeFrom {
-        /// The event at which it stopped.
+        /// The event at which the webhook stopped.
         WhereItStopped = "where_it_stopped",
-        /// The oldest event that is kept.
+        /// The oldest kept event that the webhook did not get.
         Oldest = "oldest",
-        /// The next event that happens.
+        /// The next new event.
         Now = "now",
     }
 }
@@ -51,16 +51,16 @@ values::words! {
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// The business has no such endpoint.
-    #[error("there is no such webhook endpoint")]
+    #[error("there is no such webhook")]
     Unknown,
     /// Another endpoint has the address.
-    #[error("another endpoint of the business has this url")]
+    #[error("another webhook of the business has this url")]
     Taken,
     /// The business has as many endpoints as it may have.
-    #[error("a business may have {MOST_ENDPOINTS} webhook endpoints; delete one first")]
+    #[error("a business may have {MOST_ENDPOINTS} webhooks; delete one first")]
     TooMany,
     /// The endpoint was changed since its version was read.
-    #[error("the endpoint was changed in the meantime; read it again")]
+    #[error("the webhook was changed in the meantime; read it again")]
     Stale,
     /// The former secret would stay valid for too long.
     #[error(transparent)]
@@ -70,12 +70,12 @@ pub enum EndpointError {
     Status(&'static str),
     /// Events that the endpoint has not got were deleted, because they are too old.
     #[error(
-        "{0} events that the endpoint has not got were deleted, because they are too old; send from: oldest \
-         or from: now"
+        "{0} events that the webhook did not get were deleted, because they were too old; resume it with \
+         from: oldest or from: now"
     )]
     Gone(i64),
     /// The secrets cannot be read or written with the present password keys.
-    #[error("the secret of the webhook cannot be read any more; rotate it")]
+    #[error("the secret of the webhook cannot be read any more; rotate the secret")]
     Sealing(#[from] Unreadable),
     /// PostgreSQL refused a query, or the connection failed.
     #[error("a webhook query failed")]
@@ -123,7 +123,7 @@ pub async fn create(
     Ok((endpoint, secret))
 }
 
-/// Changes an endpoint. With another address or other topics, it gets a new chance at once.
+/// Changes an endpoint. With another address or other topics, it is retried at once.
 ///
 /// # Errors
 /// [`EndpointError`].
@@ -256,7 +256,9 @@ pub async fn skip(
          WHERE id = $1";
     let present = lock(tx, tenant, id, None).await?;
     if present.attempts == 0 {
-        return Err(EndpointError::Status("The endpoint does not fail, so there is no event to leave out."));
+        return Err(EndpointError::Status(
+            "No event of this webhook waits for a retry, so there is none to skip.",
+        ));
     }
     tx.execute(SKIP, &[&id, &tx.now()]).await?;
     let endpoint = read(tx, tenant, id).await?;
@@ -264,7 +266,7 @@ pub async fn skip(
     Ok(endpoint)
 }
 
-/// Deletes an endpoint with its log of deliveries.
+/// Deletes an endpoint. Its log of deliveries is pruned later.
 ///
 /// # Errors
 /// [`EndpointError`].

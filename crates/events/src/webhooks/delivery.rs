@@ -21,11 +21,11 @@ values::ids! {
 values::words! {
     /// Why a message was sent.
     pub enum DeliveryKind {
-        /// An event happened.
+        /// The event is new, or is retried.
         Event = "event",
-        /// A member wanted the event once more.
+        /// A member replays the event.
         Replay = "replay",
-        /// A member tried the endpoint out.
+        /// A member tests the webhook.
         Test = "test",
     }
 }
@@ -105,7 +105,7 @@ pub async fn list(
     Ok(page.page(found, |delivery: &Delivery| delivery.id))
 }
 
-/// Sends a message that tries an endpoint out, whatever its status, and waits for the answer.
+/// Sends a test message to an endpoint of any status, and waits for the answer.
 ///
 /// # Errors
 /// [`EndpointError`]; an endpoint that does not take the message is no error.

@@ -12,14 +12,14 @@ values::ids! {
 }
 
 values::words! {
-    /// Whether an endpoint gets events.
+    /// Whether a webhook gets events.
     pub enum EndpointStatus {
         /// It gets events.
         Active = "active",
-        /// A member has paused it. It gets what it missed when it is resumed.
+        /// A member has paused it. When it is resumed, it gets the missed events that are still kept.
         Paused = "paused",
-        /// It took no event for days, or answered that it does not exist any more (410). It gets what it
-        /// missed when it is resumed.
+        /// It accepted no event for days, answered 410, or events that it did not get were deleted. When it
+        /// is resumed, it gets the missed events that are still kept.
         Failed = "failed",
     }
 }

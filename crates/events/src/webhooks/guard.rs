@@ -17,7 +17,7 @@ const SPECIAL: &[&str] = &[
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
-    // A service of Azure's machines, although the address is one of the internet.
+    // A public address that Azure uses for a service of its machines.
     "168.63.129.16/32",
     "127.0.0.0/8",
     "169.254.0.0/16",
@@ -84,7 +84,7 @@ impl Resolve for GuardedNames {
         Box::pin(async move {
             let _turn = lookups.acquire().await?;
             let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            // One such address is enough: whoever names it means no good, or a network of their own.
+            // One address outside the internet is enough to refuse the name.
             if reach == Reach::Internet && !addresses.iter().all(|address| is_public(address.ip())) {
                 return Err(Forbidden.into());
             }

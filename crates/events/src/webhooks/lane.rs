@@ -130,7 +130,7 @@ pub(super) async fn next_due(tx: &SharedTx) -> Result<Option<DateTime<Utc>>, DbE
     tx.value(NEXT, &[&tx.now()]).await
 }
 
-/// Lets a lane rest that cannot be served, so that it does not stand in the way of others.
+/// Lets a lane rest if it cannot be served, so that it does not hold up others.
 pub(super) async fn rest(tx: &SharedTx, id: EndpointId, pause: TimeDelta) -> Result<(), DbError> {
     const REST: &str = "UPDATE shared.webhook_endpoints SET due_at = $2, served_at = $3 WHERE id = $1";
     tx.execute(REST, &[&id, &(tx.now() + pause), &tx.now()]).await.map(drop)
@@ -138,9 +138,9 @@ pub(super) async fn rest(tx: &SharedTx, id: EndpointId, pause: TimeDelta) -> Res
 
 /// The events that are read at once.
 const PAGE: i64 = 50;
-/// The attempts after which an event that is sent again, and those behind it, are given up.
+/// The attempts after which a replay ends.
 const MOST_REPLAY_ATTEMPTS: i32 = 5;
-/// The attempts before which no endpoint is given up: nobody may have tried for a while.
+/// The fewest attempts before an endpoint fails. Time alone is no proof: the sender may have been stopped.
 const FEWEST_ATTEMPTS: i32 = 8;
 
 impl Lane {
@@ -237,7 +237,7 @@ impl Lane {
         Ok(moved == 1)
     }
 
-    /// Notes that an event was not taken.
+    /// Records a failed attempt at a new event.
     pub(super) async fn put_off(
         &self,
         tx: &SharedTx,
@@ -261,7 +261,7 @@ impl Lane {
         Ok(if noted == 1 && is_over { PutOff::GivenUp } else { PutOff::Again })
     }
 
-    /// Notes that an event that is sent again was not taken. After some attempts, the rest is given up.
+    /// Records a failed attempt at a replayed event. After five attempts, the replay ends.
     pub(super) async fn put_off_replay(&self, tx: &SharedTx, attempt: &Attempt) -> Result<(), DbError> {
         const PUT_OFF: &str = "
             UPDATE shared.webhook_endpoints

@@ -1,6 +1,6 @@
-//! Webhooks after Standard Webhooks 1.0: endpoints of a business, and the delivery of events to them. An
-//! endpoint gets the events of its business in their order; one that fails is tried again, and nothing is
-//! left out behind its back.
+//! Webhooks according to Standard Webhooks 1.0: the endpoints of a business, and the delivery of events to
+//! them. An endpoint gets new events in their order. Failed deliveries are retried. No event is skipped
+//! silently.
 
 pub mod address;
 pub mod attempt;

@@ -43,11 +43,11 @@ pub async fn request(
     tenancy::from_row!(Found { first, last });
     let present = change::lock(tx, tenant, id, None).await?;
     if present.status != EndpointStatus::Active {
-        return Err(EndpointError::Status("Resume the endpoint before you send events again."));
+        return Err(EndpointError::Status("Resume the webhook before you replay events."));
     }
     if present.replaying > 0 {
         return Err(EndpointError::Status(
-            "Events are being sent again already. Wait until replaying is 0, or stop that.",
+            "A replay is running. Wait until replaying is 0, or stop the replay.",
         ));
     }
     let (event, from, to) = match replayed {
@@ -56,7 +56,7 @@ pub async fn request(
     };
     let found: Found = tx.row(FIND, &[&tenant, &event, &from, &to]).await?;
     let (Some(first), Some(last)) = (found.first, found.last) else {
-        return Err(EndpointError::Status("No such event is kept."));
+        return Err(EndpointError::Status("No such events are kept."));
     };
     tx.execute(REPLAY, &[&id, &first, &last, &tx.now()]).await?;
     let endpoint = change::read(tx, tenant, id).await?;

@@ -21,11 +21,10 @@ pub const OVERLAP_HOURS: u32 = 24;
 #[error("a former secret stays valid for 0 to {} hours", LONGEST_OVERLAP.num_hours())]
 pub struct OverlapError;
 
-/// Refuses a time for which no former secret may stay valid.
 /// Checks how long a former secret stays valid.
 ///
 /// # Errors
-/// [`OverlapError`] if that is longer than a week.
+/// [`OverlapError`] if it is negative or longer than a week.
 pub fn check_overlap(overlap: TimeDelta) -> Result<(), OverlapError> {
     let is_allowed = overlap >= TimeDelta::zero() && overlap <= LONGEST_OVERLAP;
     is_allowed.then_some(()).ok_or(OverlapError)

@@ -127,15 +127,16 @@ values::words! {
         WebhookRotated = "webhook.rotated",
         /// A webhook was paused.
         WebhookPaused = "webhook.paused",
-        /// A webhook goes on.
+        /// A webhook was resumed.
         WebhookResumed = "webhook.resumed",
-        /// A webhook left an event out.
+        /// An event of a webhook was skipped.
         WebhookSkipped = "webhook.skipped",
-        /// A webhook sends events again.
+        /// A replay of a webhook began.
         WebhookReplayed = "webhook.replayed",
-        /// A webhook stopped sending events again.
+        /// A replay of a webhook was stopped.
         WebhookReplayStopped = "webhook.replay_stopped",
-        /// A webhook took no event for days, or does not exist any more, so nothing is sent to it.
+        /// A webhook accepted no event for days, answered 410, or did not get events before they were
+        /// deleted. No more events are sent to it.
         WebhookFailed = "webhook.failed",
         /// A webhook was deleted.
         WebhookDeleted = "webhook.deleted",

@@ -386,8 +386,7 @@ codes! {
     NoSecondFactor = "no_second_factor", CONFLICT, "No second factor", "Set up a second factor first.";
     NoSecret = "no_secret", CONFLICT, "Public program", "Register another program, which has a secret.";
     WebhookExists = "webhook_exists", CONFLICT, "Webhook exists", "Change the webhook that has this url.";
-    WebhookNotReady = "webhook_not_ready", CONFLICT, "Not possible now",
-        "Read the webhook, and do what detail says.";
+    WebhookNotReady = "webhook_not_ready", CONFLICT, "Webhook not ready", "Do what detail says.";
     EventsDeleted = "events_deleted", CONFLICT, "Events were deleted",
         "Resume the webhook with from: oldest or from: now.";
     TooManyWebhooks = "too_many_webhooks", CONFLICT, "Too many webhooks", "Delete webhooks that nobody uses.";

@@ -57,11 +57,11 @@ pub struct State {
     pub event_database: Database,
     /// Passes events on to clients.
     pub events: Arc<EventHub>,
-    /// Tries webhooks out.
+    /// Sends the test messages of webhooks.
     pub courier: Courier,
     /// The networks that webhooks may reach.
     pub reach: Reach,
-    /// The webhooks that are being tried out.
+    /// The webhooks that are being tested.
     pub trials: Arc<Trials>,
     /// Encrypts the secrets of webhooks.
     pub webhook_sealer: Sealer,

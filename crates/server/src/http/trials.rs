@@ -1,4 +1,4 @@
-//! Counts the requests to addresses elsewhere that people wait for: one of each business, and few in all.
+//! Limits the tests of webhooks that run at the same time: one for each business, and 32 for a server.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,29 +8,29 @@ use tenancy::TenantId;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
-/// The trials of this server that are under way.
+/// The tests that run at this server.
 #[derive(Default)]
 pub struct Trials(Mutex<HashSet<TenantId>>);
 
-/// A trial, until it is dropped.
+/// A test, until it is dropped.
 pub struct Trial {
     trials: Arc<Trials>,
     tenant: TenantId,
 }
 
-/// The trials that may be under way at the same time.
+/// The tests that may run at the same time.
 const MOST: usize = 32;
 
 impl Trials {
-    /// Begins a trial.
+    /// Begins a test.
     ///
     /// # Errors
-    /// 429 if the business has one under way, or too many others have.
+    /// 429 if the business has a test running, or the server has 32.
     pub fn begin(self: &Arc<Self>, tenant: TenantId) -> Result<Trial, Problem> {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if running.len() >= MOST || !running.insert(tenant) {
-            let detail = "A webhook is being tried out already. Wait for the answer.";
-            return Err(Problem::new(Code::RateLimited, detail));
+            let detail = "Too many webhooks are being tested. Repeat the request in a few seconds.";
+            return Err(Problem::new(Code::RateLimited, detail).retry_after(5));
         }
         Ok(Trial { trials: self.clone(), tenant })
     }

@@ -41,7 +41,7 @@ const TAGS: [(&str, &str); 16] = [
     ("business", "The settings, the audit log and the jobs of a business"),
     ("till", "Registers, shifts, sales and parked sales, vouchers, and the credit of customers"),
     ("events", "Changes in a business, live and from the last days"),
-    ("webhooks", "Changes in a business, posted to programs elsewhere"),
+    ("webhooks", "Changes in a business, posted to the addresses of receivers"),
     (
         "sign-up",
         "People create businesses for themselves, on the host of the platform, if its operator allows it",

@@ -28,7 +28,7 @@ pub fn complete(document: &mut OpenApi) {
         paths = paths.path(topic.name, posted(topic.name, Some(topic), meaning, schema.into()));
     }
     let anything = ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(true)));
-    let test = "A member tries the webhook out.";
+    let test = "A member tests the webhook.";
     let test = posted(TEST_TOPIC, None, test, Schema::from(anything).into());
     document.webhooks = Some(paths.path(TEST_TOPIC, test).build());
 }
@@ -48,38 +48,54 @@ fn posted(name: &str, topic: Option<&Topic>, meaning: &str, data: RefOr<Schema>)
     let text = |schema_type: Type, example: serde_json::Value| {
         ObjectBuilder::new().schema_type(schema_type).enum_values(Some([example]))
     };
+    let numbered = text(Type::Integer, json!(version));
     let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
     let time = ObjectBuilder::new().schema_type(Type::String).format(Some(format));
     let body = ObjectBuilder::new()
-        .property("type", text(Type::String, json!(name)))
-        .property("timestamp", time)
-        .property("version", text(Type::Integer, json!(version)))
+        .property("type", text(Type::String, json!(name)).description(Some("The topic")))
+        .property("timestamp", time.description(Some("The time of the change")))
+        .property("version", numbered.description(Some("The version of the fields in data")))
         .property("businessId", tenancy::TenantId::schema())
         .property("data", data);
     let body = ["type", "timestamp", "version", "businessId", "data"]
         .into_iter()
         .fold(body, ObjectBuilder::required);
+    let (accepted, gone, refused) = match topic {
+        Some(_) => (
+            "The event is accepted",
+            "The webhook fails, and gets no more events",
+            "The event is retried later",
+        ),
+        None => (
+            "The test is passed",
+            "The test has failed. Nothing else changes",
+            "The test has failed. It is not retried",
+        ),
+    };
     let operation = OperationBuilder::new()
         .operation_id(Some(id_of(name)))
         .tag("webhooks")
         .summary(Some(name))
         .description(Some(meaning))
-        .parameter(header("webhook-id", "The id of the event, which is the same each time it is sent"))
+        .parameter(header("webhook-id", "The id of the event. It is the same in each attempt"))
         .parameter(header("webhook-timestamp", "The time of this attempt, in seconds since 1970"))
-        .parameter(header("webhook-signature", "Signatures after Standard Webhooks 1.0, one for each secret"))
+        .parameter(header("webhook-signature", SIGNATURES))
         .request_body(Some(
             RequestBodyBuilder::new()
                 .required(Some(Required::True))
                 .content("application/json", ContentBuilder::new().schema(Some(Schema::from(body))).build())
                 .build(),
         ))
-        .response("2XX", ResponseBuilder::new().description("The event is taken").build())
-        .response("410", ResponseBuilder::new().description("Nothing more is sent to the webhook").build())
-        .response("default", ResponseBuilder::new().description("The event is sent again later").build())
+        .response("2XX", ResponseBuilder::new().description(accepted).build())
+        .response("410", ResponseBuilder::new().description(gone).build())
+        .response("default", ResponseBuilder::new().description(refused).build())
         .security(utoipa::openapi::security::SecurityRequirement::default())
         .build();
     PathItem::new(HttpMethod::Post, operation)
 }
+
+const SIGNATURES: &str =
+    "Signatures according to Standard Webhooks 1.0, one for each secret, separated by spaces";
 
 /// The id of the operation for a topic: `onOrderPlaced` for `order.placed`.
 fn id_of(topic: &str) -> String {

@@ -1,11 +1,10 @@
 //! Runs background jobs, in one elected process at a time.
 //!
 //! The process that holds an advisory lock runs the jobs. When that process dies, PostgreSQL frees the lock
-//! and another process takes over. The runner sleeps until the next job is due; whoever queues one announces
-//! it, so that an idle runner hardly asks the database.
-//! There is only one runner, so a new runner treats every job in the state
-//! `running` as interrupted, and runs it again. The work of a job must therefore do no harm when it runs
-//! twice. A job is cancelled by dropping its future, which rolls its transaction back.
+//! and another process takes over. The runner sleeps until the next job is due. New jobs are announced, so
+//! an idle runner hardly asks the database. There is only one runner, so a new runner treats every job in
+//! the state `running` as interrupted, and runs it again. The work of a job must therefore do no harm when
+//! it runs twice. A job is cancelled by dropping its future, which rolls its transaction back.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};

@@ -1,4 +1,4 @@
-//! The deliveries of a webhook: the log, and a message that tries the webhook out.
+//! The deliveries of a webhook: the log, and test messages.
 
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
@@ -25,7 +25,7 @@ pub struct WebhookDeliveryView {
     id: DeliveryId,
     /// The id of the event, which the message had as webhook-id.
     event_id: Uuid,
-    /// The topic. Messages that try the webhook out have the topic webhook.test.
+    /// The topic. Test messages have the topic webhook.test.
     #[schema(example = "order.placed")]
     topic: String,
     /// Why the message was sent.
@@ -33,10 +33,10 @@ pub struct WebhookDeliveryView {
     /// The number of the attempt, from 1.
     attempt: i32,
     started_at: DateTime<Utc>,
-    /// The time until the end of the answer, in milliseconds.
+    /// The time until the answer was read, in milliseconds.
     #[schema(example = 84)]
     took_ms: i32,
-    /// The outcome. Only delivered counts as taken.
+    /// The outcome. Only delivered means that the message was accepted.
     outcome: Outcome,
     /// The status of the answer; null if there was none.
     #[schema(example = 204)]
@@ -78,7 +78,7 @@ pub struct ListWebhookDeliveries {
 
 /// List deliveries
 ///
-/// Returns the attempts to post messages to the webhook, newest first. They are kept for 14 days.
+/// Returns the attempts to post messages to the webhook, newest first. Attempts are kept for 14 days.
 #[utoipa::path(tag = "webhooks", operation_id = "listWebhookDeliveries", params(ListWebhookDeliveries,
     ("id" = EndpointId, Path,)), responses((status = 200, body = PageView<WebhookDeliveryView>)))]
 #[get("/webhooks/{id}/deliveries")]
@@ -101,10 +101,10 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(PageView::new(page, WebhookDeliveryView::from)))
 }
 
-/// Try a webhook out
+/// Test a webhook
 ///
-/// Posts a message with the topic webhook.test at once, and returns what came of it. The webhook may be
-/// paused. Whatever the outcome, the answer is 200; look at outcome. A business tries one webhook at a time.
+/// Posts a message with the topic webhook.test at once, and returns the delivery. The webhook may have any
+/// status. The answer is 200 even if the test fails: read outcome. A business may test one webhook at a time.
 #[utoipa::path(tag = "webhooks", operation_id = "testWebhook",
     responses((status = 200, body = WebhookDeliveryView)), params(("id" = EndpointId, Path,)))]
 #[post("/webhooks/{id}/test")]

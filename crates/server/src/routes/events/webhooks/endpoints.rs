@@ -29,14 +29,14 @@ use crate::routes::events::webhooks::views::{IssuedWebhookView, WebhookView, iss
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"url": "https://erp.example.com/hooks/tenantry", "topics": ["order.*"]}))]
 pub struct CreateWebhook {
-    /// The address to which events are posted: https, and on the internet. No other endpoint of the business
-    /// has it.
+    /// The address to which events are posted. It must begin with https:// and be on the internet. No other
+    /// webhook of the business may have it.
     #[schema(max_length = 500)]
     url: String,
     /// A note for people.
     description: Option<Note>,
-    /// The topics: names such as order.placed, and groups such as order.*. You must be allowed to see their
-    /// events. Defaults to all topics.
+    /// The topics: names such as order.placed, and groups such as order.*. You must have the permission for
+    /// each topic. Defaults to all topics.
     #[schema(max_items = 100)]
     topics: Option<Vec<String>>,
 }
@@ -46,14 +46,15 @@ pub struct CreateWebhook {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"topics": ["order.*", "sale.completed"]}))]
 pub struct ChangeWebhook {
-    /// The address to which events are posted.
+    /// The address to which events are posted. You must have the permission for each topic of the webhook.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(max_length = 500)]
     url: Option<String>,
     /// A note for people, or null.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     description: Option<Option<Note>>,
-    /// The topics. An empty list means all topics. Events that were passed over are not sent later.
+    /// The topics. An empty list means all topics. You must have the permission for each of them. Events that
+    /// were passed over are not sent later.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(max_items = 100)]
     topics: Option<Vec<String>>,
@@ -63,7 +64,7 @@ pub struct ChangeWebhook {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"overlapHours": 24}))]
 pub struct RotateWebhookSecret {
-    /// The time for which the former secret signs, too, in hours, 0 to 168. Defaults to 24.
+    /// The hours for which messages are also signed with the former secret, 0 to 168. Defaults to 24.
     #[schema(minimum = 0, maximum = 168)]
     overlap_hours: Option<u32>,
 }
@@ -113,7 +114,7 @@ const MOST_TOPICS: usize = 100;
 
 /// List webhooks
 ///
-/// Returns the endpoints to which events of this business are posted, newest first.
+/// Returns the webhooks of the business, newest first.
 #[utoipa::path(tag = "webhooks", operation_id = "listWebhooks", params(ListWebhooks),
     responses((status = 200, body = PageView<WebhookView>)))]
 #[get("/webhooks")]
@@ -131,15 +132,18 @@ pub async fn list(
 
 /// Create a webhook
 ///
-/// From now on, each event of the chosen topics is posted to the address as JSON, signed after Standard
-/// Webhooks 1.0: check the headers webhook-id, webhook-timestamp and webhook-signature with a library for
-/// it and the secret. Answer with a status of 2xx within 15 seconds; the body does not matter, and redirects
-/// are not followed.
+/// From now on, each event of the chosen topics is posted to the address as JSON. Messages are signed
+/// according to Standard Webhooks 1.0: verify the headers webhook-id, webhook-timestamp and webhook-signature
+/// with the secret and a library for Standard Webhooks. Answer with a status of 2xx within 15 seconds. The
+/// body does not matter. Redirects are not followed.
 ///
-/// Events arrive one after the other, in their order. An event that is not taken is sent again after 5
-/// seconds, 30 seconds, 2 minutes and so on, and the ones after it wait. An endpoint that takes nothing for
-/// three days, or that answers 410, fails: the owners get a mail, and nothing is lost until somebody resumes
-/// it. An event may arrive twice; then it has the same webhook-id.
+/// New events arrive one after another, in their order. An event that is not accepted is retried after 5
+/// seconds, 30 seconds, 2 minutes and so on, up to 12 hours; later events wait. The header Retry-After, in
+/// seconds, may ask for a longer pause, up to 24 hours. The webhook fails if it accepts no event for three
+/// days (the operator may set another time), if it answers 410, or if events that it did not get were
+/// deleted. The owners then get a mail. A failed webhook goes on when it is resumed. Events are deleted after
+/// seven days by default, so resume it in time. An event may arrive twice; then it has the same webhook-id. A
+/// business may have 20 webhooks.
 #[utoipa::path(tag = "webhooks", operation_id = "createWebhook", request_body = CreateWebhook,
     responses((status = 201, body = IssuedWebhookView)))]
 #[post("/webhooks")]
@@ -180,7 +184,8 @@ pub async fn show(
 
 /// Change a webhook
 ///
-/// Events that wait are posted to the new address, and with the new choice of topics.
+/// Waiting events are posted to the new address, with the new choice of topics. After a change of the url or
+/// the topics, an active webhook is retried at once.
 #[utoipa::path(tag = "webhooks", operation_id = "changeWebhook", request_body = ChangeWebhook,
     responses((status = 200, body = WebhookView)), params(("id" = EndpointId, Path,)))]
 #[patch("/webhooks/{id}")]
@@ -214,8 +219,8 @@ pub async fn update(
 
 /// Rotate the secret of a webhook
 ///
-/// Gives the webhook another secret. Each message has a signature with the former secret, too, for some
-/// hours, so that the receiver can change over.
+/// Gives the webhook another secret. For overlapHours, each message also has a signature with the former
+/// secret, so that the receiver can change over.
 #[utoipa::path(tag = "webhooks", operation_id = "rotateWebhookSecret", request_body = RotateWebhookSecret,
     responses((status = 200, body = IssuedWebhookView)),
     params(("id" = EndpointId, Path,),
@@ -241,7 +246,8 @@ pub async fn rotate(
 
 /// Delete a webhook
 ///
-/// Deletes the webhook with its log of deliveries. Nothing more is posted to its address.
+/// Nothing more is posted to its address. Its deliveries can no longer be read; the server deletes them after
+/// 14 days.
 #[utoipa::path(tag = "webhooks", operation_id = "deleteWebhook",
     responses((status = 204, description = "Deleted")), params(("id" = EndpointId, Path,)))]
 #[delete("/webhooks/{id}")]

@@ -1,4 +1,4 @@
-//! What a webhook sends next: paused, resumed, one event left out, events sent again.
+//! The progress of a webhook: pause, resume, skip and replay.
 
 use actix_web::{HttpResponse, delete, post, web};
 use events::webhooks::change::{self, ResumeFrom};
@@ -31,9 +31,9 @@ pub struct ResumeWebhook {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"from": "2026-11-02T10:00:00Z", "to": "2026-11-02T11:00:00Z"}))]
 pub struct ReplayWebhook {
-    /// The id of one event, which its message had as webhook-id.
+    /// The id of an event: the webhook-id of its message.
     event_id: Option<Uuid>,
-    /// The beginning of a span of time.
+    /// The start of a span of time, which is included.
     from: Option<Moment>,
     /// The end of the span, which is included.
     to: Option<Moment>,
@@ -73,9 +73,9 @@ pub async fn pause(
 
 /// Resume a webhook
 ///
-/// Lets a paused or failed webhook go on with the event at which it stopped. Events are kept for seven days:
-/// if some in between were deleted, the answer is 409, and you choose to go on with the oldest one or with
-/// the next one that happens. Resuming an active webhook changes nothing.
+/// A paused or failed webhook goes on with the event at which it stopped. Events are kept for seven days by
+/// default. If events that the webhook did not get were deleted, the answer is 409 events_deleted: resume it
+/// with from oldest or now. Resuming an active webhook changes nothing.
 #[utoipa::path(tag = "webhooks", operation_id = "resumeWebhook", request_body = ResumeWebhook,
     responses((status = 200, body = WebhookView)), params(("id" = EndpointId, Path,)))]
 #[post("/webhooks/{id}/resume")]
@@ -92,9 +92,10 @@ pub async fn resume(
     Ok(shown(state.database.write_shared(SharedScope::Tenant(tenant), resume).await?))
 }
 
-/// Leave an event out
+/// Skip an event
 ///
-/// Leaves out the event that the webhook fails to take, for good, and goes on with the next one at once.
+/// Skips the event that waits for a retry. It is not sent later. An active webhook goes on with the next
+/// event at once; a paused or failed one goes on when it is resumed.
 #[utoipa::path(tag = "webhooks", operation_id = "skipWebhookEvent",
     responses((status = 200, body = WebhookView)), params(("id" = EndpointId, Path,)))]
 #[post("/webhooks/{id}/skip")]
@@ -109,11 +110,11 @@ pub async fn skip(
     Ok(shown(state.database.write_shared(SharedScope::Tenant(tenant), skip).await?))
 }
 
-/// Send events again
+/// Replay events
 ///
-/// Posts one event, or the events of a span of time, once more, with the webhook-id that they had. Only
-/// events of the chosen topics that are still kept are sent. New events come first. An event that is not
-/// taken after five attempts ends the repetition.
+/// Posts one event, or the events of a span of time, once more, with the same webhook-id. Only kept events of
+/// the chosen topics are sent, and new events come first. The webhook must be active, and has one replay at a
+/// time. A replay ends early if an event is not accepted in five attempts, or if the answer is 410.
 #[utoipa::path(tag = "webhooks", operation_id = "replayWebhookEvents", request_body = ReplayWebhook,
     responses((status = 202, body = WebhookView)), params(("id" = EndpointId, Path,)))]
 #[post("/webhooks/{id}/replays")]
@@ -131,9 +132,9 @@ pub async fn send_again(
     Ok(HttpResponse::Accepted().json(WebhookView::from(endpoint)))
 }
 
-/// Stop sending events again
+/// Stop a replay
 ///
-/// Ends the repetition that has begun. Repeating the request changes nothing.
+/// Ends the replay. Repeating the request changes nothing.
 #[utoipa::path(tag = "webhooks", operation_id = "stopWebhookReplay",
     responses((status = 200, body = WebhookView)), params(("id" = EndpointId, Path,)))]
 #[delete("/webhooks/{id}/replays")]

@@ -25,18 +25,20 @@ pub struct WebhookView {
     /// The topics that are sent: names such as order.placed, and groups such as order.*. Empty: all topics.
     #[schema(example = json!(["order.*", "sale.completed"]))]
     topics: Vec<String>,
-    /// Whether the endpoint gets events. failed: it took no event for three days, or answered 410. paused and
-    /// failed endpoints get what they missed when they are resumed.
+    /// The status. failed: the webhook accepted no event for days, answered 410, or events that it did not
+    /// get were deleted. A paused or failed webhook gets the missed events that are still kept when it is
+    /// resumed.
     status: EndpointStatus,
-    /// The failed attempts to send the next event; 0 if the endpoint does not fail.
+    /// The failed attempts to deliver the next event; 0 if none has failed.
     attempts: i32,
-    /// The time of the first of these attempts; null if the endpoint does not fail.
+    /// The time of the first of these attempts; null if none has failed.
     failing_since: Option<DateTime<Utc>>,
-    /// The time of the next attempt; null if none has failed.
+    /// The time of the next attempt, after a failed one; null if none has failed, or the webhook is not
+    /// active.
     next_attempt_at: Option<DateTime<Utc>>,
-    /// The number of events of the business, of all topics, to which the endpoint has not come yet.
+    /// The number of events that wait, including events of topics that are not chosen.
     waiting: i64,
-    /// The number of events that are still to be sent again.
+    /// The number of events that the replay has left, including events of topics that are not chosen.
     replaying: i64,
     /// The time until which the former secret signs, too; null if there is none.
     former_secret_until: Option<DateTime<Utc>>,
