@@ -13,7 +13,7 @@ use crate::scope::database::Database;
 use crate::scope::transactions::SharedScope;
 
 /// Events that are written while the relay rests are moved together.
-const REST: Duration = Duration::from_millis(15);
+const REST: Duration = Duration::from_millis(25);
 /// Events of servers that died, and of commands, wait at most this long.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 /// The most events that are moved at once.
@@ -29,7 +29,7 @@ impl Database {
                 Ok(_) => LONGEST_SLEEP,
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "events are not relayed; trying again");
-                    REST * 20
+                    REST * 12
                 }
             };
             // Ends at once if an event was committed since the last time.

@@ -259,6 +259,8 @@ pub(crate) struct Pool {
     connector: Connector,
     migrated: Arc<MigratedSchemas>,
     watch: Arc<ServerWatch>,
+    /// Whether the watch must look closely while connections are used.
+    serves_requests: bool,
     wait_timeout: Duration,
     longest_silence: Duration,
     waits: AtomicU64,
@@ -296,9 +298,10 @@ impl Pool {
         Ok(Self::with(connector, migrated, watch, settings))
     }
 
-    /// Other pools to the same server, with the same watch over it.
+    /// Other pools to the same server for work in the background, with the same watch over it.
     pub(crate) fn beside(&self, settings: &PoolSettings) -> Self {
-        Self::with(self.connector.clone(), self.migrated.clone(), self.watch.clone(), settings)
+        let pool = Self::with(self.connector.clone(), self.migrated.clone(), self.watch.clone(), settings);
+        Self { serves_requests: false, ..pool }
     }
 
     fn with(
@@ -340,6 +343,7 @@ impl Pool {
             connector,
             migrated,
             watch,
+            serves_requests: true,
             waits: AtomicU64::new(0),
             waited_us: AtomicU64::new(0),
             wait_timeout: settings.wait_timeout,
@@ -349,7 +353,9 @@ impl Pool {
 
     /// Lends a connection for `schema_key`. `limit` is the business's own limit of concurrent transactions.
     pub(crate) async fn lend(&self, schema_key: SchemaKey, limit: Option<usize>) -> Result<Lent, DbError> {
-        self.watch.note_use();
+        if self.serves_requests {
+            self.watch.note_use();
+        }
         let asked = Instant::now();
         let lent = self.lend_now(schema_key, limit).await;
         let waited = asked.elapsed();

@@ -44,7 +44,8 @@ impl Database {
         Ok(Self { pool: Arc::new(Pool::new(url, settings)?), event_written: Arc::default() })
     }
 
-    /// The same database with connections of its own, for work that must not wait behind requests.
+    /// The same database with connections of its own, for work in the background that must not wait behind
+    /// requests.
     #[must_use]
     pub fn beside(&self, settings: &PoolSettings) -> Self {
         Self { pool: Arc::new(self.pool.beside(settings)), event_written: self.event_written.clone() }
