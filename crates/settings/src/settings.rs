@@ -166,8 +166,7 @@ pub struct EventSettings {
 pub struct WebhookSettings {
     /// Whether webhooks may have addresses of any network, and addresses without TLS. For development only.
     pub any_network: bool,
-    /// Hours after which a webhook that accepts no event fails. Range: 1 to 720, and less than 24 times
-    /// `events.keep_days`.
+    /// Hours after which a webhook that accepts no event fails. Range: 1 to 720.
     pub give_up_after_hours: u32,
 }
 
@@ -467,10 +466,6 @@ impl Settings {
         range("events.max_streams_per_user", self.events.max_streams_per_user, 1, 100_000)?;
         range("events.keep_days", self.events.keep_days, 1, 365)?;
         range("webhooks.give_up_after_hours", self.webhooks.give_up_after_hours, 1, 720)?;
-        if self.webhooks.give_up_after_hours >= 24 * self.events.keep_days {
-            let problem = "must be less than 24 times events.keep_days";
-            return Err(refuse("webhooks.give_up_after_hours", problem));
-        }
         range("sign_up.most_a_day", self.sign_up.most_a_day, 1, 100_000)?;
         range("domains.claim_days", self.domains.claim_days, 1, 365)?;
         range("domains.missing_days", self.domains.missing_days, 1, 365)?;
