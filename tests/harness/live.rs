@@ -28,7 +28,8 @@ pub struct Message {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Stream {
-    /// Opens a stream at a server with this port. Returns the status if it is refused.
+    /// Opens a stream at a server with this port. Returns the status if it is refused, and 0 without a
+    /// connection.
     pub async fn open_at(port: u16, client: &Client<'_>, query: &str, after: &str) -> Result<Self, u16> {
         let (host, path) = in_form(&client.host, &format!("/api/v1/events{query}"));
         let request = reqwest::Client::new()
@@ -36,7 +37,7 @@ impl Stream {
             .header("host", host)
             .header("last-event-id", after)
             .bearer_auth(client.token.as_deref().unwrap_or_default());
-        let response = request.send().await.unwrap();
+        let response = request.send().await.map_err(|_| 0_u16)?;
         match response.status().as_u16() {
             200 => Ok(Self { response, text: String::new() }),
             status => Err(status),

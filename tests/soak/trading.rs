@@ -430,6 +430,7 @@ impl Soak<'_> {
 pub fn program(app: &TestApp) -> Program {
     Program::beside(app)
         .with("TENANTRY__SERVER__REQUESTS_PER_SECOND", "0")
+        .with("TENANTRY__PROVISIONING__IN_SERVER", "true")
         .with("TENANTRY__JOBS__IN_SERVER", "true")
         .with("TENANTRY__WEBHOOKS__ANY_NETWORK", "true")
 }
