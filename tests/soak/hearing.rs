@@ -2,6 +2,7 @@
 //! and PostgreSQL crashes. A repeated event has the same id.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use harness::live::Stream;
@@ -95,11 +96,10 @@ impl Hearing {
         );
     }
 
-    /// The ids of the posted messages, without those that were repeated at once.
+    /// The ids of the posted messages in the order of their first arrival.
     fn posted(&self) -> Vec<String> {
-        let mut ids: Vec<String> =
-            self.receiver.posted().iter().map(|message| message.header("webhook-id").to_owned()).collect();
-        ids.dedup();
-        ids
+        let mut known = HashSet::new();
+        let ids = self.receiver.posted().into_iter().map(|message| message.header("webhook-id").to_owned());
+        ids.filter(|id| known.insert(id.clone())).collect()
     }
 }

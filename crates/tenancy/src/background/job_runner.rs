@@ -220,7 +220,9 @@ impl JobRunner {
                     Some(()) = asked.next(), if !asked.is_empty() => break,
                     Some(()) = repeated.next(), if !repeated.is_empty() => break,
                     never = &mut service => match never {},
-                    Some(name) = told.recv() => {
+                    name = told.recv() => {
+                        // Without the connection, another process may be elected already.
+                        let Some(name) = name else { return Ok(()) };
                         let more = std::iter::from_fn(|| told.try_recv().ok());
                         let names: HashSet<String> = std::iter::once(name).chain(more).collect();
                         if self.service.as_ref().is_some_and(|(name, _)| names.contains(*name)) {
