@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use harness::TestDatabase;
+use harness::{TestDatabase, until};
 use serde_json::Value;
 use tenancy::Tenant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -123,7 +123,9 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
         listeners.push(listen(server.port, &tills[number % tills.len()], arrivals.clone()).await);
     }
     let answered = sell_steadily(server.port, &tills, limit / 2.0, SECONDS * 2).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let expected = answered.len() * LISTENERS / tills.len();
+    let count = |arrivals: &Arrivals| arrivals.lock().unwrap().values().map(Vec::len).sum::<usize>();
+    until("the events arrive", async || count(&arrivals) >= expected).await;
     let memory = (server.resident() - before) * 1024.0 / LISTENERS as f64;
     let arrived = std::mem::take(&mut *arrivals.lock().unwrap());
     let mut times = Vec::new();

@@ -37,8 +37,7 @@ pub async fn statements_of_idle_server(
     log_statements(admin, &[SERVER, OWNER], false).await;
     let text = String::from_utf8_lossy(&text[usize::try_from(before).unwrap()..]).into_owned();
     let is_statement = |line: &&str| line.contains("LOG:  statement: ") || line.contains("LOG:  execute ");
-    let statements: Vec<&str> = text.lines().filter(is_statement).collect();
-    statements.len()
+    text.lines().filter(is_statement).count()
 }
 
 const SERVER: &str = "tenantry_test_server";

@@ -34,7 +34,7 @@ values::words! {
     }
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// When it began.

@@ -118,9 +118,7 @@ pub async fn create(
     )
     .await
     .map_err(taken)?;
-    let endpoint = read(tx, tenant, id).await?;
-    record(tx, &endpoint, AuthAction::WebhookCreated, by).await?;
-    Ok((endpoint, secret))
+    Ok((recorded(tx, tenant, id, AuthAction::WebhookCreated, by).await?, secret))
 }
 
 /// Changes an endpoint. With another address or other topics, it is retried at once.
@@ -152,9 +150,7 @@ pub async fn change(
     if url.is_some() || topics.is_some() {
         tx.execute(BEGIN_ANEW, &[&id, &tx.now()]).await?;
     }
-    let endpoint = read(tx, tenant, id).await?;
-    record(tx, &endpoint, AuthAction::WebhookChanged, by).await?;
-    Ok(endpoint)
+    recorded(tx, tenant, id, AuthAction::WebhookChanged, by).await
 }
 
 /// Gives an endpoint another secret. Messages are signed with the former one, too, for a while.
@@ -180,9 +176,7 @@ pub async fn rotate(
     let secret = WebhookSecret::generate();
     let sealed = secret.seal(id, sealer)?;
     tx.execute(ROTATE, &[&id, &(tx.now() + overlap), &sealed.bytes, &sealed.sealed_with]).await?;
-    let endpoint = read(tx, tenant, id).await?;
-    record(tx, &endpoint, AuthAction::WebhookRotated, by).await?;
-    Ok((endpoint, secret))
+    Ok((recorded(tx, tenant, id, AuthAction::WebhookRotated, by).await?, secret))
 }
 
 /// Pauses an endpoint. Pausing it again changes nothing.
@@ -197,11 +191,12 @@ pub async fn pause(
 ) -> Result<Endpoint, EndpointError> {
     const PAUSE: &str =
         "UPDATE shared.webhook_endpoints SET status = 'paused', version = version + 1 WHERE id = $1";
-    if lock(tx, tenant, id, None).await?.status != EndpointStatus::Paused {
-        tx.execute(PAUSE, &[&id]).await?;
-        record(tx, &read(tx, tenant, id).await?, AuthAction::WebhookPaused, by).await?;
+    let present = lock(tx, tenant, id, None).await?;
+    if present.status == EndpointStatus::Paused {
+        return Ok(present);
     }
-    read(tx, tenant, id).await
+    tx.execute(PAUSE, &[&id]).await?;
+    recorded(tx, tenant, id, AuthAction::WebhookPaused, by).await
 }
 
 /// Lets a paused or failed endpoint go on. Resuming an active one changes nothing.
@@ -234,12 +229,10 @@ pub async fn resume(
         ResumeFrom::WhereItStopped => stopped_at,
     };
     tx.execute(RESUME, &[&id, &tx.now(), &position]).await?;
-    let endpoint = read(tx, tenant, id).await?;
-    record(tx, &endpoint, AuthAction::WebhookResumed, by).await?;
-    Ok(endpoint)
+    recorded(tx, tenant, id, AuthAction::WebhookResumed, by).await
 }
 
-/// Leaves out the event at which an endpoint fails.
+/// Skips the event at which an endpoint fails.
 ///
 /// # Errors
 /// [`EndpointError`].
@@ -261,9 +254,7 @@ pub async fn skip(
         ));
     }
     tx.execute(SKIP, &[&id, &tx.now()]).await?;
-    let endpoint = read(tx, tenant, id).await?;
-    record(tx, &endpoint, AuthAction::WebhookSkipped, by).await?;
-    Ok(endpoint)
+    recorded(tx, tenant, id, AuthAction::WebhookSkipped, by).await
 }
 
 /// Deletes an endpoint. Its log of deliveries is pruned later.
@@ -283,7 +274,7 @@ pub async fn delete(
     record(tx, &present, AuthAction::WebhookDeleted, by).await
 }
 
-pub(super) async fn read(tx: &SharedTx, tenant: TenantId, id: EndpointId) -> Result<Endpoint, EndpointError> {
+async fn read(tx: &SharedTx, tenant: TenantId, id: EndpointId) -> Result<Endpoint, EndpointError> {
     endpoint::find(tx, tenant, id).await?.ok_or(EndpointError::Unknown)
 }
 
@@ -311,7 +302,20 @@ fn taken(error: DbError) -> EndpointError {
     }
 }
 
-pub(super) async fn record(
+/// The endpoint after a change, which is recorded.
+pub(super) async fn recorded(
+    tx: &SharedTx,
+    tenant: TenantId,
+    id: EndpointId,
+    action: AuthAction,
+    by: By<'_>,
+) -> Result<Endpoint, EndpointError> {
+    let endpoint = read(tx, tenant, id).await?;
+    record(tx, &endpoint, action, by).await?;
+    Ok(endpoint)
+}
+
+async fn record(
     tx: &SharedTx,
     endpoint: &Endpoint,
     action: AuthAction,

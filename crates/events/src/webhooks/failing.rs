@@ -43,9 +43,8 @@ pub(super) async fn give_up(
     if tx.execute(GIVE_UP, &[&id]).await? == 0 {
         return Ok(());
     }
-    let endpoint = change::read(tx, tenant_id, id).await?;
     let by = By { who: Who::Nobody, origin: None };
-    change::record(tx, &endpoint, AuthAction::WebhookFailed, by).await?;
+    let endpoint = change::recorded(tx, tenant_id, id, AuthAction::WebhookFailed, by).await?;
     let Some(business) = tenant::find_by_id(tx, tenant_id).await? else { return Ok(()) };
     let since = endpoint.failing_since.unwrap_or(tx.now());
     let parameters = json!({

@@ -1,4 +1,4 @@
-//! The lane of an endpoint: its place among the events of its business, and what is next on it.
+//! The lane of an endpoint: its place among the events of its business, and the events that come next.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use const_format::concatcp;
@@ -10,6 +10,7 @@ use crate::topic_filter::TopicFilter;
 use crate::webhooks::attempt::{Attempt, Outcome};
 use crate::webhooks::delivery::{self, DeliveryKind};
 use crate::webhooks::endpoint::EndpointId;
+use crate::webhooks::failing::Failing;
 use crate::webhooks::message::Message;
 use crate::webhooks::pause;
 use crate::webhooks::secret::{SealedSecret, WebhookSecret};
@@ -54,7 +55,7 @@ tenancy::from_row!(Lane {
     version,
 });
 
-/// What is next on a lane.
+/// The next part of a lane.
 #[derive(Debug)]
 pub(super) enum Ahead {
     /// Nothing, or somebody has changed the endpoint: the lane has to be read again.
@@ -65,15 +66,6 @@ pub(super) enum Ahead {
     Events(Vec<StoredEvent>, DeliveryKind),
     /// Events that the endpoint has not got were deleted.
     Gap,
-}
-
-/// What follows from an attempt that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PutOff {
-    /// Another attempt.
-    Again,
-    /// No further attempt: the endpoint has failed.
-    GivenUp,
 }
 
 // $1 is the present moment.
@@ -158,7 +150,7 @@ impl Lane {
         Ok(secrets)
     }
 
-    /// What is next: new events before those that are sent again.
+    /// The next part: new events before those of a replay.
     pub(super) async fn ahead(&mut self, tx: &SharedTx) -> Result<Ahead, DbError> {
         const LAST: &str = "SELECT last_position FROM shared.event_positions WHERE tenant_id = $1";
         // Read before the events, so that none of up to there is still to come.
@@ -237,14 +229,14 @@ impl Lane {
         Ok(moved == 1)
     }
 
-    /// Records a failed attempt at a new event.
+    /// Records a failed attempt at a new event. Returns why the endpoint cannot go on; `None` if it can.
     pub(super) async fn put_off(
         &self,
         tx: &SharedTx,
         position: i64,
         attempt: &Attempt,
         give_up_after: TimeDelta,
-    ) -> Result<PutOff, DbError> {
+    ) -> Result<Option<Failing>, DbError> {
         const PUT_OFF: &str = "
             UPDATE shared.webhook_endpoints
                SET attempts = $2, failing_since = $3, failing_position = $4, due_at = $5, served_at = $6
@@ -257,8 +249,11 @@ impl Lane {
             .execute(PUT_OFF, &[&self.id, &attempts, &since, &position, &due_at, &now, &version, &last])
             .await?;
         let is_late = now - since >= give_up_after && attempts >= FEWEST_ATTEMPTS;
-        let is_over = attempt.outcome == Outcome::Gone || is_late;
-        Ok(if noted == 1 && is_over { PutOff::GivenUp } else { PutOff::Again })
+        let failing = match attempt.outcome {
+            Outcome::Gone => Some(Failing::Gone),
+            _ => is_late.then_some(Failing::TakesNothing),
+        };
+        Ok(failing.filter(|_| noted == 1))
     }
 
     /// Records a failed attempt at a replayed event. After five attempts, the replay ends.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::webhooks::change::{self, EndpointError};
 use crate::webhooks::endpoint::{Endpoint, EndpointId, EndpointStatus};
 
-/// What is sent again. Only events that are still kept can be.
+/// The events of a replay. Only kept events can be replayed.
 #[derive(Debug, Clone, Copy)]
 pub enum Replayed {
     /// One event.
@@ -59,9 +59,7 @@ pub async fn request(
         return Err(EndpointError::Status("No such events are kept."));
     };
     tx.execute(REPLAY, &[&id, &first, &last, &tx.now()]).await?;
-    let endpoint = change::read(tx, tenant, id).await?;
-    change::record(tx, &endpoint, AuthAction::WebhookReplayed, by).await?;
-    Ok(endpoint)
+    change::recorded(tx, tenant, id, AuthAction::WebhookReplayed, by).await
 }
 
 /// Stops sending events again. Stopping it again changes nothing.
@@ -83,7 +81,5 @@ pub async fn stop(
         return Ok(present);
     }
     tx.execute(STOP, &[&id]).await?;
-    let endpoint = change::read(tx, tenant, id).await?;
-    change::record(tx, &endpoint, AuthAction::WebhookReplayStopped, by).await?;
-    Ok(endpoint)
+    change::recorded(tx, tenant, id, AuthAction::WebhookReplayStopped, by).await
 }

@@ -22,7 +22,7 @@ use crate::webhooks::change::EndpointError;
 use crate::webhooks::delivery::DeliveryKind;
 use crate::webhooks::endpoint::EndpointId;
 use crate::webhooks::failing::{self, Failing};
-use crate::webhooks::lane::{self, Ahead, Lane, PutOff};
+use crate::webhooks::lane::{self, Ahead, Lane};
 use crate::webhooks::message::Message;
 
 /// Sends events to endpoints.
@@ -167,7 +167,7 @@ impl Work {
         Ok(())
     }
 
-    /// Records what came of an attempt. Returns whether the lane goes on.
+    /// Records an attempt. Returns whether the lane goes on.
     async fn note(
         &self,
         tx: &SharedTx,
@@ -184,10 +184,8 @@ impl Work {
         if kind == DeliveryKind::Replay {
             lane.put_off_replay(tx, attempt).await?;
         } else {
-            let put_off = lane.put_off(tx, event.position, attempt, self.sender.give_up_after).await?;
-            if put_off == PutOff::GivenUp {
-                let is_gone = attempt.outcome == Outcome::Gone;
-                let why = if is_gone { Failing::Gone } else { Failing::TakesNothing };
+            let failing = lane.put_off(tx, event.position, attempt, self.sender.give_up_after).await?;
+            if let Some(why) = failing {
                 failing::give_up(tx, lane.tenant_id, lane.id, why).await?;
             }
         }

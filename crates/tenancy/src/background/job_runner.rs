@@ -203,15 +203,13 @@ impl JobRunner {
             if !prompted.is_empty() {
                 self.prompt(&client, &mut prompted).await?;
             }
-            loop {
+            let free = loop {
                 let free =
                     Free { asked: asked.len() < CONCURRENT, repeated: repeated.len() < CONCURRENT_REPEATED };
-                let Some(job) = self.claim(&client, free).await? else { break };
+                let Some(job) = self.claim(&client, free).await? else { break free };
                 let running = if job.period_s.is_some() { &repeated } else { &asked };
                 running.push(Box::pin(self.run_one(job)));
-            }
-            let free =
-                Free { asked: asked.len() < CONCURRENT, repeated: repeated.len() < CONCURRENT_REPEATED };
+            };
             let next_start = self.next_start(&client, free).await?;
             loop {
                 let pause =
@@ -228,7 +226,7 @@ impl JobRunner {
                         if self.service.as_ref().is_some_and(|(name, _)| names.contains(*name)) {
                             service_prompted.notify_one();
                         }
-                        let is_ours = |name: &String| self.prompted_kinds().any(|kind| kind == name);
+                        let is_ours = |name: &String| self.is_prompted(name);
                         // An empty name stands for a job that somebody has asked for.
                         if names.contains("") || names.iter().any(is_ours) {
                             prompted.extend(names.into_iter().filter(is_ours));
@@ -257,6 +255,10 @@ impl JobRunner {
             }
             tokio::time::sleep(AFTER_FAILURE).await;
         }
+    }
+
+    fn is_prompted(&self, kind: &str) -> bool {
+        self.kinds.get(kind).is_some_and(|kind| kind.is_prompted)
     }
 
     fn prompted_kinds(&self) -> impl Iterator<Item = &str> {
@@ -415,9 +417,9 @@ impl JobRunner {
         let mut run_in = Duration::ZERO;
         if let Some(period) = job.period_s {
             let period = Duration::from_secs(period.unsigned_abs().into());
-            let is_prompted = self.prompted_kinds().any(|kind| kind == job.kind);
             // Nobody announces again what a failed run has left.
-            let run_again = if is_prompted && state == JobState::Failed { AFTER_FAILURE } else { period };
+            let run_again =
+                if self.is_prompted(&job.kind) && state == JobState::Failed { AFTER_FAILURE } else { period };
             (state, run_in) = (JobState::Queued, run_again);
         } else if state == JobState::Failed && job.attempts < job.max_attempts {
             // The job runs again after 10 s, 20 s, 40 s and so on.
