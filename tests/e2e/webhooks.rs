@@ -62,6 +62,18 @@ fn orders(posted: &[Posted]) -> Vec<Value> {
     posted.iter().map(|message| message.body["data"]["orderId"].clone()).collect()
 }
 
+/// Waits for the first message about an order. A message that was on its way while somebody changed the webhook
+/// may come twice.
+async fn first_about(receiver: &Receiver, order: &Value) -> Posted {
+    for count in 1.. {
+        let message = receiver.wait_for(count).await.swap_remove(count - 1);
+        if message.body["data"]["orderId"] == *order {
+            return message;
+        }
+    }
+    unreachable!("a receiver that gets no message panics")
+}
+
 #[tokio::test]
 async fn an_endpoint_gets_signed_events_of_its_business_in_their_order() {
     let app = TestApp::start_with(SETTINGS).await;
@@ -261,13 +273,17 @@ async fn a_paused_endpoint_gets_nothing_until_it_is_resumed() {
     // Both secrets sign for a while after a rotation.
     let rotated = act(&acme, &hook, "/rotate", json!({"overlapHours": 1})).await.body;
     let (old, new) = (hook["secret"].as_str().unwrap(), rotated["secret"].as_str().unwrap());
-    order(&acme, &bolt).await;
-    let posted = paused.wait_for(3).await;
-    assert!(posted[2].is_signed_with(old) && posted[2].is_signed_with(new));
-    assert_eq!(act(&acme, &hook, "/rotate", json!({"overlapHours": 0})).await.status, 200);
-    order(&acme, &bolt).await;
-    let posted = paused.wait_for(4).await;
-    assert!(!posted[3].is_signed_with(old) && !posted[3].is_signed_with(new));
+    let message = first_about(&paused, &order(&acme, &bolt).await).await;
+    assert!(message.is_signed_with(old) && message.is_signed_with(new));
+    // Without an overlap, the next event has the next secret, however shortly before one was sent.
+    let mut former = new.to_owned();
+    for _ in 0..15 {
+        let rotated = act(&acme, &hook, "/rotate", json!({"overlapHours": 0})).await.body;
+        let message = first_about(&paused, &order(&acme, &bolt).await).await;
+        assert!(!message.is_signed_with(old) && !message.is_signed_with(&former));
+        rotated["secret"].as_str().unwrap().clone_into(&mut former);
+        assert!(message.is_signed_with(&former));
+    }
     assert_eq!(acme.delete(&path(&hook, "")).await.status, 204);
     let log = acme.get("/api/v1/auth-events?limit=20").await.body;
     let actions: Vec<&str> =

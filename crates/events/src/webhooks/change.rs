@@ -168,14 +168,18 @@ pub async fn rotate(
 ) -> Result<(Endpoint, WebhookSecret), EndpointError> {
     const ROTATE: &str = "
         UPDATE shared.webhook_endpoints
-           SET former_sealed_secret = sealed_secret, former_sealed_with = sealed_with, former_expires_at = $2,
+           SET former_sealed_secret = CASE WHEN $2::timestamptz IS NOT NULL THEN sealed_secret END,
+               former_sealed_with = CASE WHEN $2::timestamptz IS NOT NULL THEN sealed_with END,
+               former_expires_at = $2,
                sealed_secret = $3, sealed_with = $4, version = version + 1
          WHERE id = $1";
     identity::check_overlap(overlap)?;
     lock(tx, tenant, id, if_version).await?;
     let secret = WebhookSecret::generate();
     let sealed = secret.seal(id, sealer)?;
-    tx.execute(ROTATE, &[&id, &(tx.now() + overlap), &sealed.bytes, &sealed.sealed_with]).await?;
+    // Without an overlap, no clock decides whether the former secret still signs.
+    let former_expires_at = (overlap > TimeDelta::zero()).then(|| tx.now() + overlap);
+    tx.execute(ROTATE, &[&id, &former_expires_at, &sealed.bytes, &sealed.sealed_with]).await?;
     Ok((recorded(tx, tenant, id, AuthAction::WebhookRotated, by).await?, secret))
 }
 

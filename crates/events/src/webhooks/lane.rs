@@ -152,9 +152,15 @@ impl Lane {
 
     /// The next part: new events before those of a replay.
     pub(super) async fn ahead(&mut self, tx: &SharedTx) -> Result<Ahead, DbError> {
-        const LAST: &str = "SELECT last_position FROM shared.event_positions WHERE tenant_id = $1";
-        // Read before the events, so that none of up to there is still to come.
-        let last: i64 = tx.value_opt(LAST, &[&self.tenant_id]).await?.unwrap_or_default();
+        const LAST: &str = "
+            SELECT coalesce(p.last_position, 0) FROM shared.webhook_endpoints e
+              LEFT JOIN shared.event_positions p ON p.tenant_id = e.tenant_id
+             WHERE e.id = $1 AND e.version = $2 AND e.status = 'active'";
+        // Read before the events, so that none of up to there is still to come. Nothing goes out to an address,
+        // or with a secret, that somebody has changed.
+        let Some(last) = tx.value_opt::<i64>(LAST, &[&self.id, &self.version]).await? else {
+            return Ok(Ahead::Nothing);
+        };
         if last > self.last_position {
             let events = stored_event::after(tx, self.tenant_id, self.last_position, PAGE).await?;
             return match events.first() {
