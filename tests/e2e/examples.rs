@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use harness::till::{reported_payment, set_till_number};
 use harness::{Business, Client, Mailbox, Reply, TestApp, join_all};
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::platform_examples::{self, queue, register};
 /// Operations that are not replayed: they need another host, a mailed link, or a DNS server. The tests in
 /// `oauth`, `sign_on`, `second_factor`, `passwords`, `invitations`, `emails`, `sign_ups`, `domains`,
 /// `live_events` and `webhooks` cover them.
-const NOT_REPLAYED: [&str; 17] = [
+const NOT_REPLAYED: [&str; 23] = [
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/openid-configuration",
     "DELETE /api/v1/auth/consents/{slug}",
@@ -25,6 +26,12 @@ const NOT_REPLAYED: [&str; 17] = [
     "GET /api/v1/events",
     "POST /api/v1/webhooks/{id}/skip",
     "POST /api/v1/webhooks/{id}/replays",
+    "POST /api/v1/mobile-payments/{id}/assign",
+    "POST /api/v1/mobile-payments/{id}/dismiss",
+    "POST /api/v1/mobile-payments/{id}/reopen",
+    "POST /api/v1/mobile-money/payments/{token}",
+    "POST /api/v1/mobile-money/requests/{business}/{id}/{token}",
+    "POST /api/v1/platform/unclaimed-payments/{id}/assign",
     "POST /api/v1/sign-ups",
     "POST /api/v1/sign-ups/confirm",
     "POST /api/v1/platform/tenants/{id}/domains/{host}/verify",
@@ -100,6 +107,11 @@ impl<'a> Stage<'a> {
             "registerId": open["id"], "label": "Ann", "lines": [{"variantId": variant, "quantity": "1"}],
         });
         stage.make("parked", "parked-sales", parked).await;
+        set_till_number(&stage.business, &format!("TILL-{}", slug.to_uppercase())).await;
+        let request = json!({"registerId": open["id"], "phone": "+254712345600", "amount": "10"});
+        stage.make("payment request", "payment-requests", request).await;
+        let payment = reported_payment(app, &stage.business, "10").await;
+        stage.keys.insert("mobile payment", payment);
         let gift = json!([{"method": "cash", "amount": "5"}, {"method": "voucher", "amount": "-5"}]);
         let gift = json!({"registerId": open["id"], "payments": gift});
         let gift = stage.make("gift", "sales", gift).await;
@@ -206,6 +218,8 @@ impl<'a> Stage<'a> {
             rest if rest.starts_with("shifts") => ("shift", "sent line"),
             rest if rest.starts_with("sales") => ("sale", "sale line"),
             rest if rest.starts_with("parked-sales") => ("parked", "sent line"),
+            rest if rest.starts_with("payment-requests") => ("payment request", "sent line"),
+            rest if rest.starts_with("mobile-payments") => ("mobile payment", "sent line"),
             rest if rest.starts_with("vouchers") => ("voucher", "sent line"),
             rest if rest.starts_with("stock/adjustments") => ("adjustment", "sent line"),
             rest if rest.starts_with("stock/revaluations") => ("revaluation", "sent line"),

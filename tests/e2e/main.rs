@@ -43,6 +43,7 @@ mod lifecycle;
 mod lists;
 mod live_events;
 mod mails;
+mod mobile_money;
 mod names;
 mod newer_data;
 mod oauth;

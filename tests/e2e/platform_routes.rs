@@ -112,6 +112,13 @@ pub fn table() -> Vec<Route> {
         ("PATCH", "/api/v1/platform/clients/{slug}", Staff("apps.write"), Some(json!({"name": "ERP"}))),
         ("POST", "/api/v1/platform/clients/{slug}/rotate", Staff("apps.write"), Some(json!({}))),
         ("DELETE", "/api/v1/platform/clients/{slug}", Staff("apps.write"), None),
+        ("GET", "/api/v1/platform/unclaimed-payments", Staff("tenants.read"), None),
+        (
+            "POST",
+            "/api/v1/platform/unclaimed-payments/{id}/assign",
+            Staff("tenants.write"),
+            Some(json!({"tenantId": "00000000-0000-7000-8000-000000000000"})),
+        ),
         ("GET", "/api/v1/platform/mails", Staff("users.read"), None),
         ("POST", "/api/v1/platform/mails/{id}/retry", Staff("users.write"), None),
         ("GET", "/api/v1/platform/invitations", Staff("users.read"), None),

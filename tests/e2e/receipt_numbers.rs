@@ -43,6 +43,7 @@ fn one_of(variant: &Value, register: &Value) -> NewSale {
             method: SaleMethod::Cash,
             amount: None,
             reference: None,
+            mobile_payment_id: None,
             voucher_code: None,
             expires_on: None,
         }],

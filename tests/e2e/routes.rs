@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use harness::browser::{Browser, authorize};
+use harness::till::{reported_payment, set_till_number};
 use harness::{Business, Client, Mailbox, TestApp, a_product};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde_json::{Value, json};
@@ -249,7 +250,7 @@ async fn acting_as(staff: &Client<'_>, business: &Business<'_>, is_read_only: bo
 }
 
 /// Adds one record of each kind to a business. Returns the ids.
-async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
+async fn fill(app: &TestApp, business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let role = json!({"name": "Buyer", "permissions": ["purchasing.write"]});
     assert_eq!(business.put("/api/v1/roles/inventory/buyer", &role).await.status, 201);
     let member = json!({"username": "bea", "roles": ["STAFF"]});
@@ -287,6 +288,10 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let parked = json!({
         "registerId": register["id"], "lines": [{"variantId": variant, "quantity": "1"}]});
     let parked = business.submit("parked-sales", &parked).await.body;
+    set_till_number(business, "522533").await;
+    let payment = reported_payment(app, business, "10").await;
+    let request = json!({"registerId": register["id"], "phone": "+254712345678", "amount": "10"});
+    let request = business.submit("payment-requests", &request).await.body;
     let tax_class = json!({"name": "VAT", "inclusive": true, "rates": [{"name": "VAT", "percent": "16"}]});
     let tax_class = business.post("/api/v1/tax-classes", &tax_class).await.body;
     let order = json!({
@@ -303,6 +308,8 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
         ("shift", shift["id"].clone()),
         ("sale", sale["id"].clone()),
         ("parkedSale", parked["id"].clone()),
+        ("paymentRequest", request["id"].clone()),
+        ("mobilePayment", payment),
         ("location", location),
         ("customer", customer["id"].clone()),
         ("order", order["id"].clone()),
@@ -323,10 +330,11 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
 async fn keys_of_another_business_find_nothing_on_any_route() {
     let (_mailbox, app) = Mailbox::with_app().await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
-    let theirs = fill(&zenith).await;
+    let theirs = fill(&app, &zenith).await;
     let before = snapshot(&zenith, &theirs).await;
     // The business has its own catalogue, without the records that the requests name.
     acme.create_product(&a_product("BOLT")).await;
+    set_till_number(&acme, "600700").await;
     let absent = json!("00000000-0000-7000-8000-000000000000");
     for (method, template, who, body) in table() {
         // A business gives its own roles any keys.
@@ -349,6 +357,8 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("shifts", _) => "shift",
             ("sales", _) => "sale",
             ("parked-sales", _) => "parkedSale",
+            ("payment-requests", _) => "paymentRequest",
+            ("mobile-payments", _) => "mobilePayment",
             ("tax-classes", _) => "taxClass",
             ("orders", _) => "order",
             ("users", _) => "member",

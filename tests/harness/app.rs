@@ -320,6 +320,15 @@ fn settings_text(database: &TestDatabase, key_file: &str) -> String {
         spare_schemas = 0
         [jobs]
         in_server = false
+        [mobile_money]
+        provider = "mpesa"
+        currency = "EUR"
+        url = "http://127.0.0.1:9"
+        consumer_key = "key"
+        consumer_secret = "secret"
+        shortcode = "600000"
+        passkey = "pass"
+        callback_secret = "a callback secret of the tests, long enough"
         [log]
         format = "pretty"
         filter = "error"

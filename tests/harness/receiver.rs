@@ -122,7 +122,8 @@ async fn serve(mut connection: TcpStream, posted: Arc<Mutex<Vec<Posted>>>, answe
     }
 }
 
-async fn read(connection: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<Posted> {
+/// Reads one request of a connection. `bytes` has what follows it. `None`: the connection ended.
+pub async fn read(connection: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<Posted> {
     let head = loop {
         if let Some(end) = bytes.windows(4).position(|part| part == b"\r\n\r\n") {
             let head: Vec<u8> = bytes.drain(..end + 4).collect();
@@ -138,12 +139,12 @@ async fn read(connection: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<Posted>
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
         .collect();
-    let length: usize = headers.get("content-length")?.parse().ok()?;
+    let length: usize = headers.get("content-length").map_or(Some(0), |length| length.parse().ok())?;
     while bytes.len() < length {
         if connection.read_buf(bytes).await.ok()? == 0 {
             return None;
         }
     }
     let text = String::from_utf8(bytes.drain(..length).collect()).unwrap();
-    Some(Posted { path, headers, body: serde_json::from_str(&text).unwrap(), text })
+    Some(Posted { path, headers, body: serde_json::from_str(&text).unwrap_or_default(), text })
 }

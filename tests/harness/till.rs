@@ -2,6 +2,12 @@
 
 use serde_json::{Value, json};
 
+use chrono::Utc;
+use tenancy::{DbError, TenantTx};
+use till::MobilePaymentId;
+use till::mobile_payment::NewMobilePayment;
+use values::Money;
+
 use crate::app::{PASSWORD, Reply, TestApp};
 use crate::business::{Business, Client};
 
@@ -78,4 +84,33 @@ pub async fn refund(client: &Client<'_>, register: &Value, sale: &Value, what: V
     let mut body = json!({"registerId": register, "reason": "broken", "payments": [{"method": "cash"}]});
     body.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
     client.submit(&format!("sales/{}/refunds", sale["id"].as_str().unwrap()), &body).await
+}
+
+/// Gives a business its till number.
+pub async fn set_till_number(business: &Business<'_>, number: &str) {
+    let reply = business.put("/api/v1/business/till-number", &json!({"tillNumber": number})).await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+}
+
+/// Delivers a payment by mobile money to a business, as if the provider had reported it. Returns its id.
+pub async fn reported_payment(app: &TestApp, business: &Business<'_>, amount: &str) -> Value {
+    let id = MobilePaymentId::new();
+    let new = NewMobilePayment {
+        id,
+        provider: "mpesa".to_owned(),
+        transaction_id: id.to_string().replace('-', "").to_uppercase(),
+        till_number: "522533".to_owned(),
+        amount: Money::parse(amount).unwrap(),
+        currency: "EUR".to_owned(),
+        payer: Some("2547*****126".to_owned()),
+        payer_name: Some("AMINA".to_owned()),
+        account: None,
+        request_id: None,
+        paid_at: Utc::now(),
+        received_at: Utc::now(),
+    };
+    let receive = async |tx: &TenantTx| till::payment_matching::receive(tx, &new).await;
+    let received: Result<(), DbError> = app.database.pool(1).write(&business.tenant.scope(), receive).await;
+    received.unwrap();
+    json!(id)
 }

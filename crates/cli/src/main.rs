@@ -20,7 +20,7 @@ use clap_complete::Shell;
 
 use crate::commands::{
     api_key, app, auth_event, backup, client, config, db, dev, doctor, domain, invitation, job, keys, ledger,
-    licence, mail, manual, member, migrate, openapi, role, seed, serve, stats, tenant, user,
+    licence, mail, manual, member, migrate, mobile_money, openapi, role, seed, serve, stats, tenant, user,
 };
 use crate::format::Listing;
 
@@ -99,6 +99,9 @@ enum Command {
     /// List mails, and try those again that could not be sent.
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Register with the provider of mobile money, and assign payments that no business has.
+    #[command(subcommand)]
+    MobileMoney(mobile_money::Command),
     /// Create, list, rotate and revoke API keys, with which programs work in a business.
     #[command(subcommand)]
     ApiKey(api_key::Command),
@@ -174,6 +177,7 @@ async fn main() -> ExitCode {
         Command::User(command) => user::run(command).await,
         Command::Member(command) => member::run(command).await,
         Command::Mail(command) => mail::run(command).await,
+        Command::MobileMoney(command) => mobile_money::run(command).await,
         Command::ApiKey(command) => api_key::run(command).await,
         Command::Client(command) => client::run(command).await,
         Command::ServiceAccount(command) => client::run_account(command).await,

@@ -19,6 +19,8 @@ pub use operator::lifecycle::{Operator, OperatorError};
 pub use operator::{dns, lifecycle};
 pub use records::platform_audit;
 pub use records::platform_audit::Actor;
-pub use shops::{licence, plan, till_number};
+pub use shops::{licence, open_request, plan, received_payment, till_number};
 pub use upkeep::domain_upkeep::DomainTerms;
-pub use upkeep::{doctor, domain_upkeep, figures, job_kinds, licence_warning, receipt_signing, stats};
+pub use upkeep::{
+    doctor, domain_upkeep, figures, job_kinds, licence_warning, payment_settling, receipt_signing, stats,
+};

@@ -4,6 +4,7 @@
 //! without the web crate.
 
 mod addresses;
+mod checks;
 pub mod logging;
 mod parts;
 mod plain_words;
@@ -13,6 +14,7 @@ pub mod wiring;
 
 pub use settings::{
     BackupSettings, DatabaseSettings, DomainSettings, ExternalIssuerSettings, IdentitySettings, JobSettings,
-    LogFormat, LogSettings, ProvisioningSettings, ServerSettings, Settings, SettingsError, TenancySettings,
+    LogFormat, LogSettings, MobileMoneySettings, ProvisioningSettings, ServerSettings, Settings,
+    SettingsError, TenancySettings,
 };
 pub use sources::{ShownValue, Sources};

@@ -1,6 +1,7 @@
 //! Settings in the form that the parts of a program need.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -18,10 +19,17 @@ use platform::dns::Dns;
 use platform::job_kinds::KeySettings;
 use secrecy::{ExposeSecret, SecretString};
 use tenancy::{DatabaseUrl, Installation, PoolSettings, ResolverSettings, TenantSlug};
+use till::callbacks::Callbacks;
 use till::fiscal_device::FiscalDevices;
-use values::Name;
+use till::mpesa::{Mpesa, MpesaAccount};
+use till::provider::MobileMoney;
+use values::{Currency, Name};
 
+use crate::checks::is_web_address;
 use crate::settings::{Settings, SettingsError, refuse};
+
+/// The cure of a missing key of the provider of mobile money.
+const ASK_THE_PROVIDER: &str = "the provider of mobile money shows it in its portal for developers";
 
 impl Settings {
     /// The address of the listener for `/metrics` and `/tls-ask`. `None` turns the listener off.
@@ -214,7 +222,7 @@ impl Settings {
         let Some(transport) = self.mail_transport()? else { return Ok(None) };
         let page = |pattern: &str| -> PageOf {
             let (settings, pattern) = (self.clone(), pattern.to_owned());
-            std::sync::Arc::new(move |slug: Option<&str>| settings.page(&pattern, slug))
+            Arc::new(move |slug: Option<&str>| settings.page(&pattern, slug))
         };
         Ok(Some(Post {
             transport,
@@ -313,6 +321,7 @@ impl Settings {
             requires_licence: self.licence.required,
             logouts: self.logout_notifier()?,
             fiscal: self.fiscal_devices()?,
+            mobile_money: self.mobile_money()?,
             keep_event_days: self.events.keep_days,
             webhooks: WebhookSender {
                 courier: self.courier()?,
@@ -342,6 +351,54 @@ impl Settings {
     pub fn fiscal_devices(&self) -> Result<FiscalDevices, SettingsError> {
         let names = &self.till.fiscal_devices;
         FiscalDevices::of_names(names).map_err(|error| refuse("till.fiscal_devices", error))
+    }
+
+    /// Mobile money. `None` without a provider.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for an unknown provider, currency or address, for a missing key, and for a short
+    /// `mobile_money.callback_secret`.
+    pub fn mobile_money(&self) -> Result<Option<MobileMoney>, SettingsError> {
+        const SHORTEST_SECRET: usize = 32;
+        let section = &self.mobile_money;
+        match section.provider.as_str() {
+            "" => return Ok(None),
+            "mpesa" => {}
+            _ => return Err(refuse("mobile_money.provider", "must be mpesa, or empty")),
+        }
+        let currency =
+            Currency::parse(&section.currency).map_err(|error| refuse("mobile_money.currency", error))?;
+        if !is_web_address(&section.url) || section.url.ends_with('/') {
+            let problem = "must be a URL without a / at its end, like https://api.example.com";
+            return Err(refuse("mobile_money.url", problem));
+        }
+        let text = |key: &'static str, value: &Option<String>| {
+            let value = value.clone().filter(|value| !value.is_empty());
+            value.ok_or(SettingsError::Missing { key, cure: ASK_THE_PROVIDER })
+        };
+        let secret = |key: &'static str, value: &Option<SecretString>| {
+            let value = value.clone().filter(|value| !value.expose_secret().is_empty());
+            value.ok_or(SettingsError::Missing { key, cure: ASK_THE_PROVIDER })
+        };
+        let callback_secret = section.callback_secret.as_ref().ok_or(SettingsError::Missing {
+            key: "mobile_money.callback_secret",
+            cure: "generate a secret with `openssl rand -base64 48`, and set \
+                   TENANTRY__MOBILE_MONEY__CALLBACK_SECRET",
+        })?;
+        if callback_secret.expose_secret().len() < SHORTEST_SECRET {
+            let problem = format!("the secret is too short; it must have at least {SHORTEST_SECRET} bytes");
+            return Err(refuse("mobile_money.callback_secret", problem));
+        }
+        let account = MpesaAccount {
+            url: section.url.clone(),
+            consumer_key: text("mobile_money.consumer_key", &section.consumer_key)?,
+            consumer_secret: secret("mobile_money.consumer_secret", &section.consumer_secret)?,
+            shortcode: text("mobile_money.shortcode", &section.shortcode)?,
+            passkey: secret("mobile_money.passkey", &section.passkey)?,
+        };
+        let provider = Mpesa::new(account).map_err(|error| refuse("mobile_money", error))?;
+        let callbacks = Callbacks::new(self.platform_address(), callback_secret);
+        Ok(Some(MobileMoney { provider: Arc::new(provider), currency, callbacks }))
     }
 
     /// Tells programs that a session has ended. `None` without an issuer.

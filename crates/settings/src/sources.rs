@@ -14,7 +14,7 @@ const DEFAULTS: &str = include_str!("../../../config/default.toml");
 const DEFAULT_FOLDER: &str = "config";
 
 /// Keys without a default.
-const WITHOUT_DEFAULT: [&str; 7] = [
+const WITHOUT_DEFAULT: [&str; 12] = [
     "database.url",
     "database.owner_url",
     "database.installation",
@@ -22,16 +22,24 @@ const WITHOUT_DEFAULT: [&str; 7] = [
     "identity.signing_key_file",
     "identity.password_key",
     "mail.smtp_url",
+    "mobile_money.consumer_key",
+    "mobile_money.consumer_secret",
+    "mobile_money.shortcode",
+    "mobile_money.passkey",
+    "mobile_money.callback_secret",
 ];
 
 /// Whether the value of a key is secret, in whole or in part.
 pub(crate) fn is_secret(key: &str) -> bool {
-    const SECRETS: [&str; 5] = [
+    const SECRETS: [&str; 8] = [
         "database.url",
         "database.owner_url",
         "identity.password_key",
         "identity.former_password_keys",
         "mail.smtp_url",
+        "mobile_money.consumer_secret",
+        "mobile_money.passkey",
+        "mobile_money.callback_secret",
     ];
     let is_of_issuer = key.starts_with("identity.external_issuers.") && key.ends_with(".client_secret");
     SECRETS.contains(&key) || is_of_issuer

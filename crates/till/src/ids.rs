@@ -23,6 +23,12 @@ values::ids! {
     CreditMovementId,
     /// The id of a payment of a receipt.
     SalePaymentId,
+    /// The id of a request to pay. The client may choose it.
+    PaymentRequestId,
+    /// The id of a payment that the provider of mobile money reported.
+    MobilePaymentId,
+    /// The id of a use of such a payment.
+    MobilePaymentUseId,
     /// The id of a print or a mail of a receipt.
     ReceiptIssueId,
 }

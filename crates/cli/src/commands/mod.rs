@@ -19,6 +19,7 @@ pub mod mail;
 pub mod manual;
 pub mod member;
 pub mod migrate;
+pub mod mobile_money;
 pub mod openapi;
 mod people;
 mod restore;

@@ -27,6 +27,17 @@ values::words! {
     }
 }
 
+values::words! {
+    /// The policy for payments by mobile money.
+    pub enum MobileMoneyPolicy {
+        /// A sale records the number that the cashier enters. The provider may report the payment later, or
+        /// never.
+        Recorded = "recorded",
+        /// A sale accepts only payments that the provider has reported.
+        Confirmed = "confirmed",
+    }
+}
+
 /// The settings of the till.
 #[derive(Debug, Clone)]
 pub struct TillSettings {
@@ -46,6 +57,8 @@ pub struct TillSettings {
     pub label_patterns: Vec<LabelPattern>,
     /// The month in which the fiscal year begins, from 1 to 12. Receipts are numbered for each fiscal year.
     pub fiscal_year_starts_in: i16,
+    /// The policy for payments by mobile money.
+    pub mobile_money: MobileMoneyPolicy,
 }
 
 tenancy::from_row!(TillSettings {
@@ -57,6 +70,7 @@ tenancy::from_row!(TillSettings {
     shift_difference_limit,
     label_patterns,
     fiscal_year_starts_in,
+    mobile_money,
 });
 
 /// A change of the settings of the till. `None` leaves a setting as it is, and `Some(None)` removes a text.
@@ -78,6 +92,8 @@ pub struct TillSettingsChange {
     pub label_patterns: Option<Vec<LabelPattern>>,
     /// The month in which the fiscal year begins, from 1 to 12.
     pub fiscal_year_starts_in: Option<i16>,
+    /// The policy for payments by mobile money.
+    pub mobile_money: Option<MobileMoneyPolicy>,
 }
 
 /// The cash rounding is negative, too large, or finer than the currency.
@@ -98,7 +114,7 @@ const LARGEST: Decimal = Decimal::ONE_THOUSAND;
 pub async fn read(tx: &TenantTx) -> Result<TillSettings, DbError> {
     const READ: &str = "
         SELECT receipt_header, receipt_footer, printer_width, cash_rounding, negative_sales,
-               shift_difference_limit, label_patterns, fiscal_year_starts_in
+               shift_difference_limit, label_patterns, fiscal_year_starts_in, mobile_money
           FROM settings WHERE id = 1";
     tx.row(READ, &[]).await
 }
@@ -117,7 +133,7 @@ pub(super) async fn update(
         UPDATE settings
            SET receipt_header = $1, receipt_footer = $2, printer_width = $3, cash_rounding = $4,
                negative_sales = $5, shift_difference_limit = $6, label_patterns = $7,
-               fiscal_year_starts_in = $8
+               fiscal_year_starts_in = $8, mobile_money = $9
          WHERE id = 1";
     let is_refused = |amount: Money| {
         amount.is_negative() || amount > Money::rounded(LARGEST) || currency.check(amount).is_err()
@@ -147,6 +163,9 @@ pub(super) async fn update(
         &stored.fiscal_year_starts_in,
         change.fiscal_year_starts_in.as_ref(),
     );
-    tx.execute(UPDATE, &[header, footer, width, &rounding, negative, &limit, patterns, month]).await?;
+    let mobile_money = edit.field("mobileMoney", &stored.mobile_money, change.mobile_money.as_ref());
+    let params: tenancy::Params<'_> =
+        &[header, footer, width, &rounding, negative, &limit, patterns, month, mobile_money];
+    tx.execute(UPDATE, params).await?;
     Ok(())
 }

@@ -28,8 +28,12 @@ pub enum Subject {
     Impersonation(Uuid),
     /// A location where stock is kept.
     Location(LocationId),
+    /// A payment that the provider of mobile money reported.
+    MobilePayment(Uuid),
     /// An order, with its fulfilments and returns.
     Order(OrderId),
+    /// A request to pay on the telephone of a customer.
+    PaymentRequest(Uuid),
     /// A product; its variants are subjects of their own.
     Product(ProductId),
     /// A purchase order, with its goods receipts.
@@ -62,7 +66,9 @@ impl Subject {
             Self::Customer(id) => ("customer", id.into()),
             Self::Impersonation(id) => ("impersonation", id),
             Self::Location(id) => ("location", id.into()),
+            Self::MobilePayment(id) => ("mobile_payment", id),
             Self::Order(id) => ("order", id.into()),
+            Self::PaymentRequest(id) => ("payment_request", id),
             Self::Product(id) => ("product", id.into()),
             Self::PurchaseOrder(id) => ("purchase_order", id.into()),
             Self::Register(id) => ("register", id),
@@ -100,6 +106,12 @@ values::words! {
         LocationCreated = "location.created",
         /// A location was renamed, archived or restored.
         LocationChanged = "location.changed",
+        /// A payment by mobile money was assigned to a sale or an order.
+        MobilePaymentAssigned = "mobile_payment.assigned",
+        /// A payment by mobile money was dismissed: it belongs to no document.
+        MobilePaymentDismissed = "mobile_payment.dismissed",
+        /// A dismissed payment by mobile money was opened again.
+        MobilePaymentReopened = "mobile_payment.reopened",
         /// An order was placed, and perhaps fulfilled at once.
         OrderPlaced = "order.placed",
         /// The lines, the customer, the note or the due day of an order changed.
@@ -114,6 +126,8 @@ values::words! {
         OrderPaid = "order.paid",
         /// Goods of an order came back.
         OrderReturned = "order.returned",
+        /// A customer was asked to pay by mobile money.
+        PaymentRequested = "payment.requested",
         /// A product was stored with its variants.
         ProductCreated = "product.created",
         /// Fields of a product changed.

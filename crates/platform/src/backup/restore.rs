@@ -20,6 +20,7 @@ use crate::backup::error::BackupError;
 use crate::onboarding::Onboarding;
 use crate::onboarding::member::{Added, NewMember, Prepared, Show};
 use crate::records::platform_audit::{self, Actor};
+use crate::shops::received_payment;
 
 /// The target of a restore.
 #[derive(Debug, Clone)]
@@ -113,6 +114,7 @@ async fn restore_over(
         let record = async |tx: &SharedTx| {
             events::stored::forget(tx, id).await?;
             events::webhooks::endpoint::begin_epoch(tx, id).await?;
+            received_payment::deliver_again(tx, id).await?;
             platform_audit::record(tx, actor, "tenant.restored", Some(tenant), details).await
         };
         owner_database.replace_by_loaded(loading, &maintenance, record).await?;

@@ -7,5 +7,6 @@ pub(crate) mod impersonation;
 mod keys;
 pub mod licences;
 pub mod lifecycle;
+mod payments;
 mod people;
 mod programs;

@@ -23,6 +23,7 @@ use tenancy::jobs::{JobContext, JobError, JobKind, JobRunner, NewJob};
 use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantTx, tenant};
 use till::books::ChainSpan;
 use till::fiscal_device::FiscalDevices;
+use till::provider::MobileMoney;
 use till::{books, overdue};
 
 use crate::backup;
@@ -31,7 +32,7 @@ use crate::operator::dns::Dns;
 use crate::operator::lifecycle::Operator;
 use crate::records::platform_audit::Actor;
 use crate::upkeep::domain_upkeep::{self, DomainTerms};
-use crate::upkeep::{licence_warning, receipt_signing, stats};
+use crate::upkeep::{licence_warning, payment_settling, receipt_signing, stats};
 
 const MIGRATE: &str = "migrations.run";
 const BACK_UP: &str = "backups.create";
@@ -51,6 +52,7 @@ const TELL_PROGRAMS: &str = "logouts.tell";
 const WARN_OF_LICENCES: &str = "licences.warn";
 const TEND_KEYS: &str = "keys.tend";
 const SIGN_RECEIPTS: &str = "receipts.sign";
+const SETTLE_PAYMENTS: &str = "payments.settle";
 const SEND_WEBHOOKS: &str = "webhooks.send";
 
 /// The settings of background jobs.
@@ -80,6 +82,8 @@ pub struct JobSettings {
     pub keep_event_days: u32,
     /// The fiscal devices that sign receipts.
     pub fiscal: FiscalDevices,
+    /// The provider of mobile money. `None` if there is none.
+    pub mobile_money: Option<MobileMoney>,
     /// Sends events to webhooks.
     pub webhooks: WebhookSender,
 }
@@ -144,6 +148,7 @@ fn kinds(settings: JobSettings) -> Vec<JobKind> {
         requires_licence,
         logouts,
         fiscal,
+        mobile_money,
         keep_event_days,
         webhooks,
     } = settings;
@@ -182,6 +187,11 @@ fn kinds(settings: JobSettings) -> Vec<JobKind> {
     if !fiscal.is_empty() {
         let sign = JobKind::new(SIGN_RECEIPTS, move |context| sign_receipts(context, fiscal.clone()));
         kinds.push(sign.every(Duration::from_secs(60)));
+    }
+    if let Some(mobile_money) = mobile_money {
+        let settle =
+            JobKind::new(SETTLE_PAYMENTS, move |context| settle_payments(context, mobile_money.clone()));
+        kinds.push(settle.when_prompted());
     }
     if spare_schemas > 0 {
         let fill = JobKind::new(FILL_SPARES, move |context| fill_spares(context, spare_schemas));
@@ -248,6 +258,12 @@ async fn watch_shifts(context: JobContext) -> Result<Value, JobError> {
 async fn sign_receipts(context: JobContext, devices: FiscalDevices) -> Result<Value, JobError> {
     let signing = receipt_signing::sign_all(&context.owner_database, &devices).await?;
     Ok(json!({"signed": signing.signed, "failed": signing.failed}))
+}
+
+async fn settle_payments(context: JobContext, mobile_money: MobileMoney) -> Result<Value, JobError> {
+    let settled = payment_settling::settle(&context.owner_database, &mobile_money).await?;
+    context.run_again_at(settled.next);
+    Ok(json!({"delivered": settled.delivered, "ended": settled.ended}))
 }
 
 /// Runs `work` in every business, each in its own transaction. Returns the sum of the results and the skipped

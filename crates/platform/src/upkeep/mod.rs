@@ -9,6 +9,7 @@ pub mod figures;
 pub mod job_kinds;
 pub mod licence_warning;
 pub mod look_alike_check;
+pub mod payment_settling;
 pub mod receipt_signing;
 mod role_check;
 mod server_check;

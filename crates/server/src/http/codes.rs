@@ -60,6 +60,8 @@ codes! {
         "Send an Idempotency-Key header with a new UUID. Send the same key when you repeat the request.";
     IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST,
         "Invalid Idempotency-Key", "Send one key of 1 to 200 visible ASCII characters, such as a new UUID.";
+    InvalidReport = "invalid_report", BAD_REQUEST, "Report cannot be read",
+        "Send the report in the form of the provider. detail names the problem.";
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT,
         "Body too slow", "Repeat the request on a faster connection.";
     UriTooLong = "uri_too_long", URI_TOO_LONG,
@@ -364,6 +366,20 @@ codes! {
     SlugTaken = "slug_taken", CONFLICT, "Slug in use", "Choose another slug.";
     TillNumberTaken = "till_number_taken", CONFLICT, "Till number in use",
         "Check the number. If it is yours, ask the operator of the platform.";
+    NoTillNumber = "no_till_number", CONFLICT, "No till number",
+        "Set the till number with PUT /api/v1/business/till-number first.";
+    MobileMoneyOff = "mobile_money_off", CONFLICT, "No mobile money",
+        "Ask the operator of the platform to set up mobile money.";
+    PaymentRequestPending = "payment_request_pending", CONFLICT, "Request still shown",
+        "Wait until the telephone has answered the other request, at most three minutes.";
+    PaymentNotReported = "payment_not_reported", CONFLICT, "Payment not reported",
+        "Wait for the payment, correct its number, or choose another method of payment.";
+    PaymentTooSmall = "payment_too_small", CONFLICT, "Payment too small",
+        "Use at most the amount in available, and pay the rest in another way.";
+    OtherCurrency = "other_currency", CONFLICT, "Other currency",
+        "Use a payment in the currency of the business.";
+    NothingToConfirm = "nothing_to_confirm", CONFLICT, "Nothing to confirm",
+        "Assign the payment to another sale or order, or dismiss it.";
     UserExists = "user_exists", CONFLICT,
         "User exists", "Leave the password out. Existing users keep their password.";
     UserChanged = "user_changed", CONFLICT, "User changed", "Repeat the request.";

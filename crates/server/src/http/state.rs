@@ -14,6 +14,7 @@ use platform::{Onboarding, Operator};
 use settings::wiring::{self, WiringError};
 use tenancy::{Database, PoolSettings, Resolver};
 use till::fiscal_device::FiscalDevices;
+use till::provider::MobileMoney;
 
 use crate::http::caller::Staff;
 use crate::http::codes::Code;
@@ -69,6 +70,8 @@ pub struct State {
     pub streams: Arc<Streams>,
     /// The fiscal devices that sign receipts.
     pub fiscal: FiscalDevices,
+    /// The provider of mobile money. `None` if there is none.
+    pub mobile_money: Option<MobileMoney>,
     /// The counters behind `/metrics`.
     pub metrics: Metrics,
     /// Whether the server is shutting down. `/readyz` then answers 503, so that load balancers send no new
@@ -124,6 +127,7 @@ impl State {
             served: Served::by_this_code()?,
             onboarding,
             fiscal: settings.fiscal_devices()?,
+            mobile_money: settings.mobile_money()?,
             events: Arc::new(EventHub::new(event_database.clone())),
             event_database,
             courier: settings.courier()?,

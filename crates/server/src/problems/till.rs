@@ -140,6 +140,7 @@ impl From<SaleError> for Problem {
             SaleError::Fiscal => Self::because(Code::FiscalReceipt, &error),
             SaleError::HasReturns => Self::because(Code::HasReturns, &error),
             SaleError::Payment(error) => error.into(),
+            SaleError::Mobile(error) => error.into(),
             SaleError::Credit(error) => error.into(),
             SaleError::CreditSpent(available) => {
                 Self::because(Code::InsufficientCredit, &error).with("available", json!(available.plain()))
@@ -162,6 +163,9 @@ impl From<SalePaymentError> for Problem {
             SalePaymentError::TwoRests { index } => Self::invalid(at(index), Code::MissingField, error),
             SalePaymentError::VoucherCode { index } => {
                 Self::invalid(format!("/payments/{index}/voucherCode"), Code::MissingField, error)
+            }
+            SalePaymentError::MobilePayment { index } => {
+                Self::invalid(format!("/payments/{index}/mobilePaymentId"), Code::InvalidValue, error)
             }
             SalePaymentError::NoCustomer { .. } => Self::invalid("/customerId", Code::MissingField, error),
             SalePaymentError::TooLittle(amount) => {

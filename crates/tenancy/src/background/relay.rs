@@ -13,7 +13,7 @@ use crate::scope::database::Database;
 use crate::scope::transactions::SharedScope;
 
 /// Events that are written while the relay rests are moved together.
-const REST: Duration = Duration::from_millis(25);
+const REST: Duration = Duration::from_millis(35);
 /// Events of servers that died, and of commands, wait at most this long.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 /// The most events that are moved at once.

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::ids::{RegisterId, SaleId, ShiftId};
+use crate::ids::{MobilePaymentId, PaymentRequestId, RegisterId, SaleId, ShiftId};
+use crate::records::payment_request_status::PaymentRequestStatus;
 
 tenancy::events! {
     /// The events of the tills of a business.
@@ -18,6 +19,10 @@ tenancy::events! {
         SaleCompleted(SaleChanged) = "sale.completed" version 1,
         /// A sale was voided in its shift.
         SaleVoided(SaleChanged) = "sale.voided" version 1,
+        /// The provider of mobile money reported a payment to the till number of the business.
+        MobilePaymentReceived(MobilePaymentChanged) = "mobile_payment.received" version 1,
+        /// A request to pay on the telephone of a customer ended, with or without a payment.
+        PaymentRequestEnded(PaymentRequestChanged) = "payment_request.ended" version 1,
     }
 }
 
@@ -41,4 +46,26 @@ pub struct SaleChanged {
     pub register_id: RegisterId,
     /// The shift of the register.
     pub shift_id: ShiftId,
+}
+
+/// A payment that the provider of mobile money reported.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MobilePaymentChanged {
+    /// The id of the payment.
+    pub mobile_payment_id: MobilePaymentId,
+    /// The request that the customer answered; null if the customer paid without a request.
+    pub payment_request_id: Option<PaymentRequestId>,
+}
+
+/// A request to pay, and the register that waits for the payment.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentRequestChanged {
+    /// The id of the request.
+    pub payment_request_id: PaymentRequestId,
+    /// The register.
+    pub register_id: RegisterId,
+    /// The status.
+    pub status: PaymentRequestStatus,
 }

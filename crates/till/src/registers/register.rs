@@ -51,7 +51,7 @@ impl Series {
 
 /// The number of a receipt as it is printed, such as `R1-2026-000042`. Its series is a register and a fiscal
 /// year.
-pub(crate) fn receipt_reference(series: &str, number: i64) -> String {
+pub fn receipt_reference(series: &str, number: i64) -> String {
     format!("{series}-{}", Counter::TillReceipt.reference(number))
 }
 

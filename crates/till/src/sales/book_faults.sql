@@ -64,5 +64,17 @@ SELECT 'credit', coalesce(m.sale_id, p.sale_id)::text, coalesce(p.change, 0), co
               WHERE p.credit_id IS NOT NULL GROUP BY p.sale_id, p.credit_id) p
     ON p.sale_id = m.sale_id AND p.credit_id = m.credit_id
  WHERE coalesce(p.change, 0) <> coalesce(m.amount, 0)
+ UNION ALL
+SELECT 'mobile_money', p.id::text, p.used, coalesce(sum(u.amount), 0)
+  FROM mobile_payments p LEFT JOIN mobile_payment_uses u ON u.mobile_payment_id = p.id AND u.released_at IS NULL
+ GROUP BY p.id, p.used HAVING p.used <> coalesce(sum(u.amount), 0)
+ UNION ALL
+SELECT 'mobile_money', u.mobile_payment_id::text, u.amount,
+       coalesce(CASE WHEN s.voided_at IS NULL THEN p.amount END, o.amount, 0)
+  FROM mobile_payment_uses u
+  LEFT JOIN sale_payments p ON p.id = u.sale_payment_id LEFT JOIN sales s ON s.id = p.sale_id
+  LEFT JOIN order_payments o ON o.id = u.order_payment_id
+ WHERE u.released_at IS NULL
+   AND u.amount <> coalesce(CASE WHEN s.voided_at IS NULL THEN p.amount END, o.amount, 0)
  ORDER BY fault, subject
  LIMIT 1000

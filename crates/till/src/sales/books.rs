@@ -28,6 +28,8 @@ values::words! {
         Void = "void",
         /// The balance of a voucher or an account is not the sum of its movements.
         Credit = "credit",
+        /// The used part of a payment by mobile money is not the sum of its uses.
+        MobileMoney = "mobile_money",
     }
 }
 
@@ -37,7 +39,8 @@ values::words! {
 pub struct BookFault {
     /// The part of the books.
     pub fault: Fault,
-    /// The series, the printed number of the receipt, or the id of the receipt, the line or the credit.
+    /// The series, the printed number of the receipt, or the id of the receipt, the line, the credit or the
+    /// payment.
     #[schema(example = "R1-2026")]
     pub subject: String,
     /// The stored amount, number or hash.

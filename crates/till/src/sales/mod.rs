@@ -4,6 +4,7 @@ pub mod approval;
 pub mod asked_line;
 pub mod books;
 pub mod parked_sale;
+pub mod payment_matching;
 pub(crate) mod receipt_chain;
 pub mod sale;
 pub mod sale_list;

@@ -17,6 +17,7 @@ use values::{ActorId, Money, Name, Note, Quantity, Reason, Sku, StockValue, TooF
 
 use crate::credit::credit_posting::CreditError;
 use crate::ids::{RegisterId, SaleId, SaleLineId, SaleReturnId, ShiftId};
+use crate::mobile_money::mobile_use::MobileUseError;
 use crate::registers::register::receipt_reference;
 use crate::sales::approval::Approves;
 use crate::sales::sale_payment::{SalePayment, SalePaymentError};
@@ -426,6 +427,9 @@ pub enum SaleError {
     /// The credit of a voucher or an account cannot change.
     #[error(transparent)]
     Credit(#[from] CreditError),
+    /// A payment by mobile money was not accepted.
+    #[error(transparent)]
+    Mobile(#[from] MobileUseError),
     /// The receipt put money into a voucher or an account that was spent since. Holds what is left.
     #[error(
         "the sale cannot be voided: its voucher or account has only {} left; refund its articles instead",

@@ -54,9 +54,11 @@ async fn parts(tx: &TenantTx, ids: &[SaleId]) -> Result<Parts, DbError> {
     const RETURNS: &str =
         concatcp!(SELECT_RETURNS, "WHERE r.sale_id = ANY ($1) ORDER BY r.sale_id, r.position");
     const PAYMENTS: &str = "
-        SELECT p.sale_id, p.method, p.amount, p.tendered, p.reference, p.credit_id, p.credit_balance,
-               c.code AS voucher_code
-          FROM sale_payments p LEFT JOIN credits c ON c.id = p.credit_id
+        SELECT p.id, p.sale_id, p.method, p.amount, p.tendered, p.reference, p.credit_id, p.credit_balance,
+               c.code AS voucher_code, u.mobile_payment_id
+          FROM sale_payments p
+          LEFT JOIN credits c ON c.id = p.credit_id
+          LEFT JOIN mobile_payment_uses u ON u.sale_payment_id = p.id AND u.released_at IS NULL
          WHERE p.sale_id = ANY ($1) ORDER BY p.sale_id, p.position";
     let lines = async { tx.rows::<SaleLine>(LINES, &[&ids]).await };
     let returns = async { tx.rows::<SaleReturn>(RETURNS, &[&ids]).await };

@@ -9,7 +9,8 @@ use values::{Currency, Money, Rounding, ShortText, TooFine};
 use crate::credit::account::CreditKind;
 use crate::credit::credit_posting::{CreditPosting, DecidedCredit, Holder};
 use crate::credit::voucher_code::VoucherCode;
-use crate::ids::{CreditId, SaleId};
+use crate::ids::{CreditId, MobilePaymentId, SaleId, SalePaymentId};
+use crate::mobile_money::mobile_use::{DecidedUses, WantedUse};
 use crate::records::sale_method::SaleMethod;
 
 /// A payment of a receipt to be completed.
@@ -21,6 +22,8 @@ pub struct NewSalePayment {
     pub amount: Option<Money>,
     /// The number of the transaction at the bank, the card terminal or the provider.
     pub reference: Option<ShortText>,
+    /// The payment that the provider of mobile money reported.
+    pub mobile_payment_id: Option<MobilePaymentId>,
     /// The code of the voucher. A voucher that is put into may have none: it gets a new one.
     pub voucher_code: Option<VoucherCode>,
     /// The last day of a new voucher; `None` if it does not expire.
@@ -30,6 +33,7 @@ pub struct NewSalePayment {
 /// A payment of a receipt.
 #[derive(Debug, Clone)]
 pub struct SalePayment {
+    pub(super) id: SalePaymentId,
     pub(super) sale_id: SaleId,
     /// The method.
     pub method: SaleMethod,
@@ -45,9 +49,12 @@ pub struct SalePayment {
     pub credit_balance: Option<Money>,
     /// The code of the voucher.
     pub voucher_code: Option<VoucherCode>,
+    /// The reported payment that confirms this one.
+    pub mobile_payment_id: Option<MobilePaymentId>,
 }
 
 tenancy::from_row!(SalePayment {
+    id,
     sale_id,
     method,
     amount,
@@ -56,6 +63,7 @@ tenancy::from_row!(SalePayment {
     credit_id,
     credit_balance,
     voucher_code,
+    mobile_payment_id,
 });
 
 impl SalePayment {
@@ -99,6 +107,12 @@ pub enum SalePaymentError {
         "send voucherCode if a voucher pays; send voucherCode and expiresOn only with the method voucher"
     )]
     VoucherCode {
+        /// The position of the payment, from 0.
+        index: usize,
+    },
+    /// A payment by mobile money is named in another payment, or twice in one.
+    #[error("send mobilePaymentId only with the method mobile_money, a positive amount and no reference")]
+    MobilePayment {
         /// The position of the payment, from 0.
         index: usize,
     },
@@ -213,6 +227,7 @@ impl Due {
             let back = if is_cash(payment) { change.min(given).max(Money::ZERO) } else { Money::ZERO };
             change -= back;
             payments.push(SalePayment {
+                id: SalePaymentId::new(),
                 sale_id,
                 method: payment.method,
                 amount: given - back,
@@ -221,6 +236,7 @@ impl Due {
                 credit_id: None,
                 credit_balance: None,
                 voucher_code: payment.voucher_code.clone(),
+                mobile_payment_id: None,
             });
             positions.push(index);
         }
@@ -304,6 +320,13 @@ fn check(asked: &[NewSalePayment], currency: &Currency) -> Result<(), SalePaymen
         if !is_voucher && (payment.voucher_code.is_some() || payment.expires_on.is_some()) {
             return Err(SalePaymentError::VoucherCode { index });
         }
+        let is_reported = payment.mobile_payment_id.is_some();
+        let may_be_reported = payment.method == SaleMethod::MobileMoney
+            && payment.reference.is_none()
+            && !payment.amount.is_some_and(Money::is_negative);
+        if is_reported && !may_be_reported {
+            return Err(SalePaymentError::MobilePayment { index });
+        }
     }
     Ok(())
 }
@@ -348,6 +371,32 @@ impl Settled {
         Ok(postings)
     }
 
+    /// The payments by mobile money that reported payments confirm, now or later.
+    pub(super) fn wanted_uses(&self, asked: &[NewSalePayment]) -> Vec<WantedUse> {
+        let is_wanted =
+            |payment: &SalePayment| payment.method == SaleMethod::MobileMoney && payment.amount.is_positive();
+        let payments = self.payments.iter().zip(&self.positions);
+        payments
+            .filter(|(payment, _)| is_wanted(payment))
+            .map(|(payment, index)| WantedUse {
+                sale_payment_id: payment.id,
+                amount: payment.amount,
+                named: asked[*index].mobile_payment_id,
+                reference: payment.reference.as_ref().map(|text| text.as_str().to_uppercase()),
+                index: *index,
+            })
+            .collect()
+    }
+
+    /// Notes the reported payments, and the numbers of their transactions.
+    pub(super) fn note_uses(&mut self, uses: &DecidedUses) {
+        for payment in &mut self.payments {
+            let Some((id, transaction)) = uses.of(payment.id) else { continue };
+            payment.mobile_payment_id = Some(id);
+            payment.reference = payment.reference.take().or_else(|| ShortText::parse(transaction).ok());
+        }
+    }
+
     /// Notes the accounts of the payments, and their balances.
     pub(super) fn note(&mut self, credit: &DecidedCredit) {
         let by_credit = self.payments.iter_mut().filter(|payment| payment.method.is_credit());
@@ -367,7 +416,14 @@ mod tests {
 
     fn by(method: SaleMethod, amount: &str) -> NewSalePayment {
         let amount = (!amount.is_empty()).then(|| money(amount));
-        NewSalePayment { method, amount, reference: None, voucher_code: None, expires_on: None }
+        NewSalePayment {
+            method,
+            amount,
+            reference: None,
+            mobile_payment_id: None,
+            voucher_code: None,
+            expires_on: None,
+        }
     }
 
     /// The amounts of the payments, and the rounding.

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tenancy::{DbError, TenantTx, all, outbox};
 
 use crate::credit::credit_posting::DecidedCredit;
-use crate::ids::{SaleId, SalePaymentId};
+use crate::ids::SaleId;
+use crate::mobile_money::mobile_use::{self, DecidedUses};
 use crate::records::event::{Event, SaleChanged};
 use crate::sales::receipt_chain;
 use crate::sales::sale::{Sale, SaleError, SaleLine, SaleReturn};
@@ -22,6 +23,7 @@ pub(super) struct Changes<'a> {
     pub earlier: &'a [SaleLine],
     pub stock: &'a Decided,
     pub credit: &'a DecidedCredit,
+    pub mobile: &'a DecidedUses,
     /// The fiscal device that is to sign the receipt.
     pub device: Option<&'a str>,
 }
@@ -38,7 +40,7 @@ pub(super) async fn store(
     changes: Changes<'_>,
     completed: &Value,
 ) -> Result<i64, SaleError> {
-    let Changes { earlier, stock, credit, device } = changes;
+    let Changes { earlier, stock, credit, mobile, device } = changes;
     let event = Event::SaleCompleted(SaleChanged {
         sale_id: sale.id,
         register_id: sale.register_id,
@@ -50,9 +52,13 @@ pub(super) async fn store(
         audit::record(tx, sale.sold_by, Action::SaleCompleted, Subject::Sale(sale.id.into()), completed),
         outbox::write(tx, &event),
         insert(tx, request, sale),
-        all((insert_parts(tx, sale, credit), wait_for_signature(tx, sale, device))),
+        all((
+            insert_parts(tx, sale, credit),
+            mobile_use::write(tx, &mobile.uses, sale.sold_by),
+            wait_for_signature(tx, sale, device),
+        )),
     ));
-    let ((), (), (), (), number, ((), ())) = written.await.map_err(|error| match error.constraint() {
+    let ((), (), (), (), number, ((), (), ())) = written.await.map_err(|error| match error.constraint() {
         Some("sales_pkey") => IdTaken(sale.id.into()).into(),
         _ => SaleError::from(error),
     })?;
@@ -184,7 +190,7 @@ async fn insert_payments(tx: &TenantTx, sale: SaleId, payments: &[SalePayment]) 
     }
     let params: tenancy::Params<'_> = &[
         &sale,
-        &column(payments, |_| SalePaymentId::new()),
+        &column(payments, |payment| payment.id),
         &positions(payments.len()),
         &column(payments, |payment| payment.method),
         &column(payments, |payment| payment.amount),

@@ -1,16 +1,18 @@
 //! Voiding a receipt: in its shift, it is undone, and keeps its number.
 
 use inventory::audit::{self, Action, Subject};
-use inventory::customer;
 use inventory::stock::movement::Kind;
 use inventory::stock::{Cost, Posting, Source, decide};
+use inventory::{column, customer};
 use serde_json::json;
-use tenancy::{TenantTx, all, outbox};
+use tenancy::{DbError, TenantTx, all, outbox};
 use values::{ActorId, Quantity, Reason};
 
 use crate::credit::credit_posting::{self, CreditError, CreditPosting, DecidedCredit, Holder, Occasion};
 use crate::ids::{RegisterId, SaleId};
+use crate::mobile_money::mobile_use;
 use crate::records::event::{Event, SaleChanged};
+use crate::records::sale_method::SaleMethod;
 use crate::sales::approval::{self, Approves};
 use crate::sales::receipt_chain;
 use crate::sales::sale::{Sale, SaleError, SaleLine};
@@ -78,6 +80,7 @@ pub async fn void(
     let postings: Vec<Posting> = sale.lines.iter().map(posting).collect();
     let decided = decide(tx, &postings).await?;
     let credit = undo_credit(tx, &sale).await?;
+    release_mobile_payments(tx, &sale).await?;
     let voided = json!({
         "reason": {"to": reason}, "approvedBy": {"to": approved_by}, "total": {"from": sale.total.plain()},
     });
@@ -100,6 +103,21 @@ pub async fn void(
     sale.void_reason = Some(reason.clone());
     sale.version += 1;
     Ok(sale)
+}
+
+/// Releases the reported payments. A payment with a number of the receipt that is reported at this moment waits
+/// until the receipt is voided.
+async fn release_mobile_payments(tx: &TenantTx, sale: &Sale) -> Result<(), DbError> {
+    let is_mobile = |payment: &&SalePayment| payment.method == SaleMethod::MobileMoney;
+    let payments: Vec<&SalePayment> = sale.payments.iter().filter(is_mobile).collect();
+    if payments.is_empty() {
+        return Ok(());
+    }
+    let reference =
+        |payment: &&SalePayment| payment.reference.as_ref().map(|text| text.as_str().to_uppercase());
+    let references: Vec<String> = payments.iter().filter_map(reference).collect();
+    mobile_use::lock_references(tx, &references).await?;
+    mobile_use::release(tx, &column(&payments, |payment| payment.id)).await
 }
 
 /// Gives vouchers and accounts back what they paid, and takes out of them what was put in.

@@ -19,6 +19,7 @@ use values::{ActorId, Money, Note, Reason};
 
 use crate::credit::credit_posting::{self, Occasion};
 use crate::ids::{RegisterId, SaleId, SaleLineId, ShiftId};
+use crate::mobile_money::mobile_use;
 use crate::registers::register::{self, Register};
 use crate::sales::approval::{self, Approves};
 use crate::sales::asked_line::{self, AskedLine};
@@ -181,10 +182,13 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
     for (line, posted) in lines.iter_mut().zip(&stock.posted[first_sold..]) {
         line.cost = posted.cost;
     }
-    let Ground { till, register, shift_id, buyer, .. } = ground;
+    let Ground { terms, till, register, shift_id, buyer, .. } = ground;
     let occasion = Occasion::Sale { today: till.today, credit_limit: buyer.credit_limit };
     let credit = credit_posting::decide(tx, &to_credit, occasion).await?;
     settled.note(&credit);
+    let wanted = settled.wanted_uses(&new.payments);
+    let mobile = mobile_use::decide(tx, &wanted, &terms.currency).await?;
+    settled.note_uses(&mobile);
     let sale = Sale {
         id,
         register_id: register.id,
@@ -220,7 +224,8 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         "discountApprovedBy": {"to": discount_approved_by}, "refundApprovedBy": {"to": refund_approved_by},
     });
     let device = register.fiscal_device.as_deref();
-    let decided = Changes { earlier: &earlier.lines, stock: &stock, credit: &credit, device };
+    let decided =
+        Changes { earlier: &earlier.lines, stock: &stock, credit: &credit, mobile: &mobile, device };
     let number = sale_store::store(tx, &new.request, &sale, decided, &completed).await?;
     Ok(Sale { number, ..sale })
 }

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
 use inventory::settings::{self, OperatorAccess, Settings, SettingsChange};
-use inventory::till_settings::{NegativeSales, PrinterWidth, TillSettingsChange};
+use inventory::till_settings::{MobileMoneyPolicy, NegativeSales, PrinterWidth, TillSettingsChange};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::{DayStart, LabelPattern, Money, NonNegative, Note, Origin, Percent, Reason, Rounding, TimeZone};
@@ -95,6 +95,11 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false, minimum = 1, maximum = 12)]
     fiscal_year_starts_in: Option<i16>,
+    /// The policy for payments by mobile money. confirmed: a sale accepts only payments that the provider has
+    /// reported.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    mobile_money: Option<MobileMoneyPolicy>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -148,6 +153,8 @@ pub struct SettingsView {
     /// receipts from 1 in each fiscal year. The number has the calendar year in which the fiscal year
     /// begins.
     fiscal_year_starts_in: i16,
+    /// The policy for payments by mobile money.
+    mobile_money: MobileMoneyPolicy,
 }
 
 impl From<Settings> for SettingsView {
@@ -172,6 +179,7 @@ impl From<Settings> for SettingsView {
             shift_difference_limit: settings.terms.currency.format(settings.till.shift_difference_limit),
             label_patterns: settings.till.label_patterns,
             fiscal_year_starts_in: settings.till.fiscal_year_starts_in,
+            mobile_money: settings.till.mobile_money,
         }
     }
 }
@@ -221,6 +229,7 @@ pub async fn edit(
         shift_difference_limit,
         label_patterns,
         fiscal_year_starts_in,
+        mobile_money,
     } = body.value;
     if operator_access.is_some() {
         // Neither the staff nor a program decides what the staff may do.
@@ -245,6 +254,7 @@ pub async fn edit(
             shift_difference_limit,
             label_patterns,
             fiscal_year_starts_in,
+            mobile_money,
         },
         if_version,
     };

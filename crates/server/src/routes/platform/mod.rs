@@ -11,6 +11,7 @@ pub mod licences;
 pub mod lifecycle;
 pub mod mails;
 pub mod memberships;
+pub mod payments;
 pub mod sign_ups;
 pub mod tenants;
 pub mod users;
@@ -67,6 +68,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(impersonations::end)
         .service(mails::list)
         .service(mails::retry)
+        .service(payments::list)
+        .service(payments::assign)
         .service(memberships::show)
         .service(memberships::put)
         .service(memberships::suspend)

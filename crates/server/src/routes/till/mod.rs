@@ -1,8 +1,11 @@
-//! The till: registers, shifts, sales and credit.
+//! The till: registers, shifts, sales, credit and mobile money.
 
 pub mod cash_movements;
 pub mod credit;
+pub mod mobile_payments;
 pub mod parked_sales;
+pub mod payment_requests;
+pub mod provider_reports;
 pub mod receipts;
 pub mod registers;
 pub mod sale_corrections;
@@ -43,6 +46,17 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(credit::list_voucher_movements)
         .service(credit::show_of_customer)
         .service(credit::list_of_customer)
+        .service(payment_requests::list)
+        .service(payment_requests::create)
+        .service(payment_requests::show)
+        .service(mobile_payments::list)
+        .service(mobile_payments::show)
+        .service(mobile_payments::assign)
+        .service(mobile_payments::dismiss)
+        .service(mobile_payments::reopen)
+        .service(mobile_payments::list_unconfirmed)
+        .service(provider_reports::report_payment)
+        .service(provider_reports::report_outcome)
         .service(cash_movements::create)
         .service(cash_movements::list);
 }

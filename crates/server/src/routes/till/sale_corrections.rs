@@ -16,13 +16,12 @@ use values::{ActorId, Money, NonNegative, Note, Reason};
 use crate::http::caller::{Member, may};
 use crate::http::client;
 use crate::http::codes::Code;
-use crate::http::etag::Tag;
 use crate::http::extract::{Json, PathId};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
-use crate::routes::till::sale_view::SaleView;
+use crate::routes::till::sale_view::{self, SaleView};
 use crate::routes::till::sales::{Pay, TakeBack, complete};
 
 #[derive(Deserialize, ToSchema)]
@@ -134,7 +133,7 @@ pub async fn void(
     once.run(&state.database, Key::Optional, async |tx| {
         let (currency, sale) =
             with_currency(tx, sale_void::void(tx, id, &body.reason, may_void, once.actor())).await?;
-        let tag = Tag::of_version(sale.version);
+        let tag = sale_view::tag(&sale);
         Answer::ok(tag, &SaleView::new(sale, &currency).with_codes(may_void))
     })
     .await

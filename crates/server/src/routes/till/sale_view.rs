@@ -8,10 +8,11 @@ use till::sale::{Sale, SaleKind, SaleLine, SaleReturn, SaleStatus};
 use till::sale_method::SaleMethod;
 use till::sale_payment::SalePayment;
 use till::voucher_code::VoucherCode;
-use till::{RegisterId, SaleId, SaleLineId, ShiftId};
+use till::{MobilePaymentId, RegisterId, SaleId, SaleLineId, ShiftId};
 use utoipa::ToSchema;
 use values::{ActorId, Currency, Money, Name, Note, Quantity, Reason, ShortText, Sku};
 
+use crate::http::etag::Tag;
 use crate::http::prices::{BundleView, ChargedTaxView};
 
 #[derive(Serialize, ToSchema)]
@@ -163,6 +164,9 @@ pub struct SalePaymentView {
     tendered: Option<String>,
     /// The number of the transaction at the bank, the card terminal or the provider. null if none was sent.
     reference: Option<ShortText>,
+    /// The reported payment by mobile money that confirms this payment. null for other methods, and until the
+    /// provider reports it.
+    mobile_payment_id: Option<MobilePaymentId>,
     /// The code of the voucher. null for other methods. Without the permission till.approve, only the
     /// answer to the sale has it.
     #[schema(example = "7KQP-2M9X-TA4V-HB3D")]
@@ -170,6 +174,15 @@ pub struct SalePaymentView {
     /// The balance of the voucher, the store credit or the debt after the payment. null for other methods.
     #[schema(example = "35.00")]
     credit_balance: Option<String>,
+}
+
+/// The present state of a sale. A payment may be confirmed later, without a change of the sale.
+pub(super) fn tag(sale: &Sale) -> Tag {
+    let confirmed = sale.payments.iter().filter(|payment| payment.mobile_payment_id.is_some()).count();
+    match i64::try_from(confirmed) {
+        Ok(0) | Err(_) => Tag::of_version(sale.version),
+        Ok(confirmed) => Tag::with_shown(sale.version, confirmed),
+    }
 }
 
 impl SaleView {
@@ -267,6 +280,7 @@ impl SalePaymentView {
             amount: currency.format(payment.amount),
             tendered: payment.tendered.map(|tendered| currency.format(tendered)),
             reference: payment.reference,
+            mobile_payment_id: payment.mobile_payment_id,
             voucher_code: payment.voucher_code,
             credit_balance: payment.credit_balance.map(|balance| currency.format(balance)),
         }

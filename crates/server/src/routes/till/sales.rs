@@ -13,7 +13,7 @@ use till::sale_method::SaleMethod;
 use till::sale_payment::NewSalePayment;
 use till::selling::{self, Back, NewSale};
 use till::voucher_code::VoucherCode;
-use till::{RegisterId, SaleId, SaleLineId, ShiftId};
+use till::{MobilePaymentId, RegisterId, SaleId, SaleLineId, ShiftId};
 use utoipa::{IntoParams, ToSchema};
 use values::{
     ActorId, Barcode, Cursor, Limit, Money, NonNegative, Note, Positive, Quantity, Reason, ShortText, Sku,
@@ -23,7 +23,7 @@ use values::{
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
-use crate::http::etag::{self, Tag};
+use crate::http::etag;
 use crate::http::extract::{PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::money::with_currency;
@@ -32,7 +32,7 @@ use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Once, Submission};
 use crate::routes::till::receipts;
-use crate::routes::till::sale_view::SaleView;
+use crate::routes::till::sale_view::{self, SaleView};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -123,8 +123,11 @@ pub struct Pay {
     /// Negative: paid back, or put into credit. One payment may have no amount: this payment pays or pays
     /// back the rest.
     amount: Option<Money>,
-    /// The number of the transaction at the bank, the card terminal or the provider.
+    /// The number of the transaction at the bank, the card terminal or the provider. A payment by mobile money
+    /// with this number that was reported, or is reported later, confirms this payment.
     reference: Option<ShortText>,
+    /// The reported payment by mobile money with which the customer pays. Not allowed with reference.
+    mobile_payment_id: Option<MobilePaymentId>,
     /// The code of the voucher. Required if the voucher pays. A negative amount is added to the voucher
     /// with this code; if there is no such voucher, it is issued. Defaults, for a negative amount, to a new
     /// code.
@@ -136,12 +139,12 @@ pub struct Pay {
 
 impl Pay {
     fn checked(self, index: usize) -> Result<NewSalePayment, Problem> {
-        let Self { method, amount, reference, voucher_code, expires_on } = self;
+        let Self { method, amount, reference, mobile_payment_id, voucher_code, expires_on } = self;
         if !expires_on.is_none_or(is_plain_day) {
             let message = "the day must be from 2000-01-01 to 9999-12-31";
             return Err(Problem::invalid(format!("/payments/{index}/expiresOn"), Code::InvalidDay, message));
         }
-        Ok(NewSalePayment { method, amount, reference, voucher_code, expires_on })
+        Ok(NewSalePayment { method, amount, reference, mobile_payment_id, voucher_code, expires_on })
     }
 
     /// The payments of a receipt.
@@ -212,7 +215,7 @@ pub(super) async fn complete<P>(
         .run(&state.database, Key::Required, async |tx| {
             let (currency, outcome) = with_currency(tx, selling::complete(tx, new, once.actor())).await?;
             Answer::to(outcome, |sale| {
-                let (location, tag) = (format!("/api/v1/sales/{}", sale.id), Tag::of_version(sale.version));
+                let (location, tag) = (format!("/api/v1/sales/{}", sale.id), sale_view::tag(&sale));
                 Answer::created(location, tag, &SaleView::new(sale, &currency))
             })
         })
@@ -332,7 +335,7 @@ pub async fn show(
     let read = async |tx: &TenantTx| all((settings::currency(tx), sale_list::find(tx, id))).await;
     let (currency, sale) = state.database.read_snapshot(&caller.scope(), read).await?;
     let sale = sale.ok_or_else(Problem::not_found)?;
-    let tag = Tag::of_version(sale.version);
+    let tag = sale_view::tag(&sale);
     let view = SaleView::new(sale, &currency).with_codes(caller.may(Permission::TillApprove));
     Ok(etag::respond(&request, tag, &view))
 }
