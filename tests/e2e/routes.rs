@@ -393,6 +393,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
                     .replace("\"{supplier}\"", &key("supplier").to_string())
                     .replace("\"{register}\"", &key("register").to_string())
                     .replace("\"{location}\"", &key("location").to_string())
+                    .replace("\"{sale}\"", &key("sale").to_string())
                     .replace("\"{variant}\"", &key("variant").to_string());
                 serde_json::from_str::<Value>(&text).unwrap()
             });
