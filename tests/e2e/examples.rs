@@ -112,6 +112,7 @@ impl<'a> Stage<'a> {
         stage.make("payment request", "payment-requests", request).await;
         let payment = reported_payment(app, &stage.business, "10").await;
         stage.keys.insert("mobile payment", payment);
+        stage.make("saved report", "saved-reports", json!({"name": "Stock", "report": "stock"})).await;
         let gift = json!([{"method": "cash", "amount": "5"}, {"method": "voucher", "amount": "-5"}]);
         let gift = json!({"registerId": open["id"], "payments": gift});
         let gift = stage.make("gift", "sales", gift).await;
@@ -220,6 +221,7 @@ impl<'a> Stage<'a> {
             rest if rest.starts_with("parked-sales") => ("parked", "sent line"),
             rest if rest.starts_with("payment-requests") => ("payment request", "sent line"),
             rest if rest.starts_with("mobile-payments") => ("mobile payment", "sent line"),
+            rest if rest.starts_with("saved-reports") => ("saved report", "sent line"),
             rest if rest.starts_with("vouchers") => ("voucher", "sent line"),
             rest if rest.starts_with("stock/adjustments") => ("adjustment", "sent line"),
             rest if rest.starts_with("stock/revaluations") => ("revaluation", "sent line"),

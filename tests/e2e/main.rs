@@ -34,6 +34,7 @@ mod fleet;
 mod hosts;
 mod http;
 mod impersonation;
+mod insight;
 mod invitations;
 mod isolation;
 mod jobs;

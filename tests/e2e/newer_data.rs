@@ -8,7 +8,7 @@ use serde_json::json;
 use tenancy::{DbError, SharedScope, jobs, tenant};
 
 /// Each closed set of a business schema, with an address that reads it.
-const OF_A_BUSINESS: [(&str, &str, &str); 23] = [
+const OF_A_BUSINESS: [(&str, &str, &str); 27] = [
     ("products", "kind", "/api/v1/products"),
     ("credits", "kind", "/api/v1/vouchers"),
     ("order_lines", "kind", "/api/v1/orders"),
@@ -25,6 +25,10 @@ const OF_A_BUSINESS: [(&str, &str, &str); 23] = [
     ("stock_count_lines", "refusal", "/api/v1/stock/counts/COUNT"),
     ("stock_counts", "status", "/api/v1/stock/counts"),
     ("stock_movements", "kind", "/api/v1/stock/movements"),
+    ("saved_reports", "mail_every", "/api/v1/saved-reports"),
+    ("saved_reports", "mail_format", "/api/v1/saved-reports"),
+    ("saved_reports", "period", "/api/v1/saved-reports"),
+    ("saved_reports", "report", "/api/v1/saved-reports"),
     ("settings", "mobile_money", "/api/v1/settings"),
     ("settings", "negative_sales", "/api/v1/settings"),
     ("settings", "operator_access", "/api/v1/settings"),
@@ -111,6 +115,8 @@ async fn a_word_of_a_later_release_is_an_error_in_every_column() {
     harness::till::set_till_number(&acme, "522533").await;
     let request = json!({"registerId": register, "phone": "+254712345678", "amount": "1"});
     assert_eq!(acme.submit("payment-requests", &request).await.status, 201);
+    let saved = json!({"name": "Stock", "report": "stock"});
+    assert_eq!(acme.post("/api/v1/saved-reports", &saved).await.status, 201);
     let gift = json!({
         "registerId": register,
         "payments": [{"method": "cash", "amount": "5"}, {"method": "voucher", "amount": "-5"}],

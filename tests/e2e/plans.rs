@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use harness::TestApp;
 use harness::volume::{self, LARGE};
+use insight::adjustment_report::AdjustedBy;
+use insight::payment_report::{self, PaymentsBy};
 use insight::report::{MaxRows, Span};
 use insight::sales_report::{self, SalesBy};
-use insight::{adjustment_report, dashboard};
+use insight::{adjustment_report, dashboard, tax_report};
 use inventory::alert::{self, AlertFilter};
 use inventory::movement;
 use inventory::order::{self, OrderFilter, OrderStatus, Owing};
@@ -261,8 +263,14 @@ async fn every_access_path_uses_its_index() {
         let work = async |tx: &TenantTx| sales_report::read(tx, span(tx).await?, by, MaxRows::PAGE).await;
         plans.go_by("sales", by_time, work).await;
     }
-    let work = async |tx: &TenantTx| adjustment_report::read(tx, span(tx).await?, MaxRows::PAGE).await;
+    let by = AdjustedBy::Reason;
+    let work = async |tx: &TenantTx| adjustment_report::read(tx, span(tx).await?, by, MaxRows::PAGE).await;
     plans.go_by("adjustments", by_time, work).await;
+    let work = async |tx: &TenantTx| tax_report::read(tx, span(tx).await?, MaxRows::PAGE).await;
+    plans.go_by("taxes", by_time, work).await;
+    let by = PaymentsBy::Method;
+    let work = async |tx: &TenantTx| payment_report::read(tx, span(tx).await?, by, MaxRows::PAGE).await;
+    plans.go_by("payments", &["sales_sold_at_idx"], work).await;
     let ledger = "reads stock_movements completely";
     let dashboard: Vec<String> = plans.faults.drain(faults..).collect();
     plans.faults.extend(

@@ -283,9 +283,12 @@ async fn a_report_is_available_as_csv_and_is_empty_without_any_trade() {
     );
     assert_eq!(lines[3..], [""]);
     let adjusted = table(&acme, "adjustments?format=csv").await;
-    assert_eq!(adjusted.split("\r\n").nth(1), Some(r#""adjustment","broken",1,0,1,-4.00"#));
+    assert_eq!(adjusted.split("\r\n").nth(1), Some(r#""adjustment","broken",1,0,1,-4.00,"","","""#));
     let nothing = table(&zenith, "adjustments?format=csv").await;
-    assert_eq!(nothing, "\"kind\",\"reason\",\"movements\",\"added\",\"removed\",\"value\"\r\n");
+    assert_eq!(
+        nothing,
+        "\"kind\",\"reason\",\"movements\",\"added\",\"removed\",\"value\",\"key\",\"name\",\"sku\"\r\n"
+    );
 
     let nothing = read(&zenith, "sales?from=2026-01-01&to=2026-01-31").await;
     assert_eq!((&nothing["data"], &nothing["more"]), (&json!([]), &json!(false)));

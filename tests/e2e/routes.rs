@@ -290,6 +290,8 @@ async fn fill(app: &TestApp, business: &Business<'_>) -> BTreeMap<&'static str, 
     let parked = business.submit("parked-sales", &parked).await.body;
     set_till_number(business, "522533").await;
     let payment = reported_payment(app, business, "10").await;
+    let saved =
+        business.post("/api/v1/saved-reports", &json!({"name": "Stock", "report": "stock"})).await.body;
     let request = json!({"registerId": register["id"], "phone": "+254712345678", "amount": "10"});
     let request = business.submit("payment-requests", &request).await.body;
     let tax_class = json!({"name": "VAT", "inclusive": true, "rates": [{"name": "VAT", "percent": "16"}]});
@@ -310,6 +312,7 @@ async fn fill(app: &TestApp, business: &Business<'_>) -> BTreeMap<&'static str, 
         ("parkedSale", parked["id"].clone()),
         ("paymentRequest", request["id"].clone()),
         ("mobilePayment", payment),
+        ("savedReport", saved["id"].clone()),
         ("location", location),
         ("customer", customer["id"].clone()),
         ("order", order["id"].clone()),
@@ -359,6 +362,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("parked-sales", _) => "parkedSale",
             ("payment-requests", _) => "paymentRequest",
             ("mobile-payments", _) => "mobilePayment",
+            ("saved-reports", _) => "savedReport",
             ("tax-classes", _) => "taxClass",
             ("orders", _) => "order",
             ("users", _) => "member",

@@ -9,10 +9,31 @@ use values::{Money, Quantity, Reason};
 use crate::report::{IN_SPAN, MaxRows, Report, Span};
 use crate::rounding::Exact;
 
-/// The effect of adjustments with one reason, of counts, or of all of them.
+values::words! {
+    /// What each row of the report stands for.
+    pub enum AdjustedBy {
+        /// The reason of the adjustments, or the stock counts, or the revaluations.
+        Reason = "reason",
+        /// The variant.
+        Variant = "variant",
+        /// The category of the product. Products without a category share one row.
+        Category = "category",
+        /// The location.
+        Location = "location",
+    }
+}
+
+/// The effect of adjustments with one reason, of counts, of all changes of one variant, or of all.
 #[derive(Debug, Clone, Default)]
 pub struct Adjusted {
-    /// Adjustment, count or revaluation; `None` for the total.
+    /// The id of the variant, the category or the location. `None` for rows by reason, for products without a
+    /// category and for the total.
+    pub key: Option<String>,
+    /// The name of the product, the category or the location. `None` where `key` is `None`.
+    pub name: Option<String>,
+    /// The SKU, if the rows are variants.
+    pub sku: Option<String>,
+    /// Adjustment, count or revaluation, if the rows are reasons; `None` for the total.
     pub kind: Option<Kind>,
     /// The reason of the adjustments; `None` for counts, for revaluations and for the total.
     pub reason: Option<Reason>,
@@ -27,7 +48,7 @@ pub struct Adjusted {
     pub value: Money,
 }
 
-tenancy::from_row!(Adjusted { kind, reason, movements, added, removed, value });
+tenancy::from_row!(Adjusted { key, name, sku, kind, reason, movements, added, removed, value });
 
 impl Exact for Adjusted {
     fn amounts(&mut self) -> Vec<&mut Money> {
@@ -35,27 +56,69 @@ impl Exact for Adjusted {
     }
 }
 
+/// Begins the statement; joins follow, and then [`END`].
+const SELECT: &str = "
+    SELECT grouping(key) = 1 AS is_sum, key, name, sku, kind, reason, count(*) AS movements,
+           coalesce(sum(quantity) FILTER (WHERE quantity > 0), 0) AS added,
+           coalesce(-sum(quantity) FILTER (WHERE quantity < 0), 0) AS removed,
+           coalesce(sum(value), 0) AS value
+      FROM (SELECT ";
+
+const FROM: &str =
+    concatcp!(", m.quantity, ", movement::VALUE, " AS value FROM stock_movements m CROSS JOIN settings s ");
+
+const END: &str = concatcp!(
+    " WHERE ",
+    IN_SPAN,
+    "  AND m.kind IN ('adjustment', 'count', 'revaluation')) moved
+     GROUP BY GROUPING SETS ((key, name, sku, kind, reason), ())
+     ORDER BY is_sum DESC, value, kind, reason, key
+     LIMIT $3"
+);
+
 /// Reads the report of a span, the largest loss first.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn read(tx: &TenantTx, span: Span, max: MaxRows) -> Result<Report<Adjusted>, DbError> {
-    const READ: &str = concatcp!(
-        "SELECT grouping(kind) = 1 AS is_sum, kind, reason, count(*) AS movements,
-                coalesce(sum(quantity) FILTER (WHERE quantity > 0), 0) AS added,
-                coalesce(-sum(quantity) FILTER (WHERE quantity < 0), 0) AS removed,
-                coalesce(sum(value), 0) AS value
-           FROM (SELECT m.kind, m.reason, m.quantity, ",
-        movement::VALUE,
-        " AS value
-                   FROM stock_movements m CROSS JOIN settings s
-                  WHERE ",
-        IN_SPAN,
-        "           AND m.kind IN ('adjustment', 'count', 'revaluation')) moved
-          GROUP BY GROUPING SETS ((kind, reason), ())
-          ORDER BY is_sum DESC, value, kind, reason
-          LIMIT $3"
+pub async fn read(
+    tx: &TenantTx,
+    span: Span,
+    by: AdjustedBy,
+    max: MaxRows,
+) -> Result<Report<Adjusted>, DbError> {
+    const NO_REASON: &str = ", NULL::text AS kind, NULL::text AS reason";
+    const PRODUCTS: &str = "JOIN variants v ON v.id = m.variant_id JOIN products p ON p.id = v.product_id ";
+    const BY_REASON: &str = concatcp!(
+        SELECT,
+        "NULL::text AS key, NULL::text AS name, NULL::text AS sku, m.kind, m.reason",
+        FROM,
+        END
     );
-    let rows = tx.rows(READ, &[&span.first, &span.end(), &max.and_two()]).await?;
+    const BY_VARIANT: &str =
+        concatcp!(SELECT, "v.id::text AS key, p.name AS name, v.sku AS sku", NO_REASON, FROM, PRODUCTS, END);
+    const BY_CATEGORY: &str = concatcp!(
+        SELECT,
+        "c.id::text AS key, c.name AS name, NULL::text AS sku",
+        NO_REASON,
+        FROM,
+        PRODUCTS,
+        "LEFT JOIN categories c ON c.id = p.category_id",
+        END
+    );
+    const BY_LOCATION: &str = concatcp!(
+        SELECT,
+        "l.id::text AS key, l.name AS name, NULL::text AS sku",
+        NO_REASON,
+        FROM,
+        "JOIN locations l ON l.id = m.location_id",
+        END
+    );
+    let sql = match by {
+        AdjustedBy::Reason => BY_REASON,
+        AdjustedBy::Variant => BY_VARIANT,
+        AdjustedBy::Category => BY_CATEGORY,
+        AdjustedBy::Location => BY_LOCATION,
+    };
+    let rows = tx.rows(sql, &[&span.first, &span.end(), &max.and_two()]).await?;
     Ok(Report::of(rows, max))
 }

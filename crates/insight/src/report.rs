@@ -43,6 +43,14 @@ impl Span {
         if is_allowed { Ok(Self { first, last }) } else { Err(SpanError) }
     }
 
+    /// The same number of days, just before the first one.
+    #[must_use]
+    pub fn before(self) -> Self {
+        let days = self.last.signed_duration_since(self.first).num_days().unsigned_abs();
+        let last = self.first.pred_opt().unwrap_or(self.first);
+        Self { first: last.checked_sub_days(Days::new(days)).unwrap_or(last), last }
+    }
+
     /// The day after the last one.
     pub(crate) fn end(self) -> NaiveDate {
         self.last.succ_opt().unwrap_or(self.last)
@@ -67,6 +75,8 @@ pub struct MaxRows(usize);
 impl MaxRows {
     /// 1000 rows, for a person who reads the report.
     pub const PAGE: Self = Self(1000);
+    /// 10,000 rows, for a file in a mail.
+    pub const MAIL: Self = Self(10_000);
     /// 100,000 rows, for a table that should hold all rows.
     pub const TABLE: Self = Self(100_000);
 

@@ -1,9 +1,10 @@
 //! Sales in a span of days, by day, month, variant, tax rate and more, with taxes and cost.
 
+use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use inventory::{clock_of_day, movement};
 use tenancy::{DbError, TenantTx};
-use values::{Money, Quantity};
+use values::{Money, Page, PageRequest, Quantity};
 
 use crate::report::{IN_SPAN, MaxRows, Report, Span};
 use crate::rounding::Exact;
@@ -28,15 +29,17 @@ values::words! {
         /// The supplier from whom the variant was received last, or else whose price of it was set last.
         /// Variants without a supplier share one row.
         Supplier = "supplier",
-        /// The tax rate of the order line, or its tax rates if it has several, such as VAT 16%. Lines without
-        /// a tax share one row.
+        /// The tax rate of the line, or its tax rates if it has several, such as VAT 16%. Lines without a tax
+        /// share one row.
         TaxRate = "taxRate",
         /// The category of the product. Products without a category share one row.
         Category = "category",
         /// The customer of the order. Orders without a customer share one row.
         Customer = "customer",
-        /// The user who placed the order. Orders that the system placed share one row.
+        /// The user who placed the order or completed the receipt. Documents of the system share one row.
         Seller = "seller",
+        /// The register that sold, or at which articles came back. Orders share one row.
+        Register = "register",
         /// The location that the goods left or came back to.
         Location = "location",
     }
@@ -93,14 +96,13 @@ impl Sales {
     }
 }
 
-/// Begins the statement with everything that was sold and returned in the span, as table `traded`. The
-/// columns `key`, `name` and `sku` follow, then [`FROM`] and joins, and then [`SUMS`].
+/// Begins a statement with everything that was sold and returned in the span, as table `traded`.
 ///
 /// Sales count when goods leave: those of a reserved order when they are fulfilled. Returns count when goods
 /// come back, and refunds without goods when they are given. Sales at the till count at once, and voided ones
-/// do not count. Amounts have the currency's decimals, except in
-/// a fulfilment that was stored without its amounts. Costs are exact.
-const TRADED: &str = concatcp!(
+/// do not count. Amounts have the currency's decimals, except in a
+/// fulfilment that was stored without its amounts. Costs are exact.
+pub(crate) const TRADED: &str = concatcp!(
     "WITH moved AS (
         SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, ",
     clock_of_day!("m.occurred_at", "s"),
@@ -166,10 +168,12 @@ const TRADED: &str = concatcp!(
           JOIN sale_lines l ON l.id = r.line_id
          WHERE ",
     IN_SPAN,
-    "
-    ), keyed AS (
-        SELECT "
+    ") "
 );
+
+/// Goes on with the rows of each key. The columns `key`, `name` and `sku` follow, then [`FROM`] and joins, and
+/// then an end.
+const KEYED: &str = ", keyed AS (SELECT ";
 
 const FROM: &str = ", t.* FROM traded t ";
 
@@ -187,93 +191,228 @@ const SUMS: &str = ")
 const BY_KEY: &str = concatcp!(SUMS, "key LIMIT $3");
 const BY_NET: &str = concatcp!(SUMS, "sum(total - refunded) DESC, key LIMIT $3");
 
+const NO_NAME: &str = " AS key, NULL::text AS name, NULL::text AS sku";
+const PRODUCTS: &str = "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id ";
+// Returns at a till belong to the sale of before, not to the refund.
+const OF_DOCUMENTS: &str = "LEFT JOIN orders o ON o.id = t.order_id
+     LEFT JOIN sale_lines sl ON sl.id = t.line_id LEFT JOIN sales s ON s.id = sl.sale_id ";
+const LAST_SUPPLIER: &str = "
+    LEFT JOIN (SELECT variant_id, coalesce(
+                   (SELECT r.supplier_id
+                      FROM purchase_order_lines l
+                      JOIN goods_receipt_lines g ON g.purchase_order_line_id = l.id
+                      JOIN goods_receipts r ON r.id = g.receipt_id
+                     WHERE l.variant_id = sold.variant_id AND r.reverses IS NULL AND NOT r.is_reversed
+                     ORDER BY r.received_at DESC, r.number DESC LIMIT 1),
+                   (SELECT a.supplier_id FROM supplier_prices a WHERE a.variant_id = sold.variant_id
+                     ORDER BY a.valid_from DESC, a.id DESC LIMIT 1)) AS supplier_id
+                 FROM (SELECT DISTINCT variant_id FROM traded) sold) last
+           ON last.variant_id = t.variant_id
+    LEFT JOIN suppliers s ON s.id = last.supplier_id";
+
+/// The statement that groups by `$by`. It ends with `$in_order` if the keys have an order, such as days, and
+/// with `$other` if not.
+macro_rules! by {
+    ($by:expr, $in_order:expr, $other:expr) => {{
+        const BY_DAY: &str =
+            concatcp!(TRADED, KEYED, "to_char(t.of_day, 'YYYY-MM-DD')", NO_NAME, FROM, $in_order);
+        const BY_WEEK: &str =
+            concatcp!(TRADED, KEYED, "to_char(t.of_day, 'IYYY-\"W\"IW')", NO_NAME, FROM, $in_order);
+        const BY_MONTH: &str =
+            concatcp!(TRADED, KEYED, "to_char(t.of_day, 'YYYY-MM')", NO_NAME, FROM, $in_order);
+        const BY_HOUR: &str = concatcp!(TRADED, KEYED, "to_char(t.moment, 'HH24')", NO_NAME, FROM, $in_order);
+        const BY_VARIANT: &str = concatcp!(
+            TRADED,
+            KEYED,
+            "t.variant_id::text AS key, p.name AS name, v.sku AS sku",
+            FROM,
+            PRODUCTS,
+            $other
+        );
+        const BY_PRODUCT: &str = concatcp!(
+            TRADED,
+            KEYED,
+            "p.id::text AS key, p.name AS name, NULL::text AS sku",
+            FROM,
+            PRODUCTS,
+            $other
+        );
+        const BY_KIND: &str = concatcp!(TRADED, KEYED, "p.kind", NO_NAME, FROM, PRODUCTS, $other);
+        const BY_SUPPLIER: &str = concatcp!(
+            TRADED,
+            KEYED,
+            "s.id::text AS key, s.name AS name, NULL::text AS sku",
+            FROM,
+            LAST_SUPPLIER,
+            $other
+        );
+        const BY_TAX_RATE: &str = concatcp!(
+            TRADED,
+            KEYED,
+            "(SELECT string_agg(concat(tax ->> 'name', ' ', tax ->> 'percent', '%'), ' + ' ORDER BY place)
+                FROM jsonb_array_elements(coalesce(l.taxes, s.taxes)) WITH ORDINALITY AS taxes (tax, place))",
+            NO_NAME,
+            FROM,
+            "LEFT JOIN order_lines l ON l.id = t.line_id LEFT JOIN sale_lines s ON s.id = t.line_id",
+            $other
+        );
+        const BY_CATEGORY: &str = concatcp!(
+            TRADED,
+            KEYED,
+            "p.category_id::text AS key, c.name AS name, NULL::text AS sku",
+            FROM,
+            PRODUCTS,
+            "LEFT JOIN categories c ON c.id = p.category_id",
+            $other
+        );
+        const BY_CUSTOMER: &str = concatcp!(
+            TRADED,
+            KEYED,
+            "c.id::text AS key, c.name AS name, NULL::text AS sku",
+            FROM,
+            OF_DOCUMENTS,
+            "LEFT JOIN customers c ON c.id = coalesce(o.customer_id, s.customer_id)",
+            $other
+        );
+        const BY_SELLER: &str = concatcp!(
+            TRADED,
+            KEYED,
+            "coalesce(o.placed_by, s.sold_by)::text",
+            NO_NAME,
+            FROM,
+            OF_DOCUMENTS,
+            $other
+        );
+        const BY_REGISTER: &str = concatcp!(
+            TRADED,
+            KEYED,
+            "r.id::text AS key, r.name AS name, NULL::text AS sku",
+            FROM,
+            "LEFT JOIN sales s ON s.id = t.order_id LEFT JOIN registers r ON r.id = s.register_id",
+            $other
+        );
+        const BY_LOCATION: &str = concatcp!(
+            TRADED,
+            KEYED,
+            "t.location_id::text AS key, p.name AS name, NULL::text AS sku",
+            FROM,
+            "JOIN locations p ON p.id = t.location_id",
+            $other
+        );
+        match $by {
+            SalesBy::Day => BY_DAY,
+            SalesBy::Week => BY_WEEK,
+            SalesBy::Month => BY_MONTH,
+            SalesBy::Hour => BY_HOUR,
+            SalesBy::Variant => BY_VARIANT,
+            SalesBy::Product => BY_PRODUCT,
+            SalesBy::Kind => BY_KIND,
+            SalesBy::Supplier => BY_SUPPLIER,
+            SalesBy::TaxRate => BY_TAX_RATE,
+            SalesBy::Category => BY_CATEGORY,
+            SalesBy::Customer => BY_CUSTOMER,
+            SalesBy::Seller => BY_SELLER,
+            SalesBy::Register => BY_REGISTER,
+            SalesBy::Location => BY_LOCATION,
+        }
+    }};
+}
+
 /// Reads the report of a span: days, weeks, months and hours in their order, everything else with the highest
 /// net first.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Result<Report<Sales>, DbError> {
-    const NO_NAME: &str = " AS key, NULL::text AS name, NULL::text AS sku";
-    const BY_DAY: &str = concatcp!(TRADED, "to_char(t.of_day, 'YYYY-MM-DD')", NO_NAME, FROM, BY_KEY);
-    const BY_WEEK: &str = concatcp!(TRADED, "to_char(t.of_day, 'IYYY-\"W\"IW')", NO_NAME, FROM, BY_KEY);
-    const BY_MONTH: &str = concatcp!(TRADED, "to_char(t.of_day, 'YYYY-MM')", NO_NAME, FROM, BY_KEY);
-    const BY_HOUR: &str = concatcp!(TRADED, "to_char(t.moment, 'HH24')", NO_NAME, FROM, BY_KEY);
-    const PRODUCTS: &str = "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id ";
-    const BY_VARIANT: &str =
-        concatcp!(TRADED, "t.variant_id::text AS key, p.name AS name, v.sku AS sku", FROM, PRODUCTS, BY_NET);
-    const BY_PRODUCT: &str =
-        concatcp!(TRADED, "p.id::text AS key, p.name AS name, NULL::text AS sku", FROM, PRODUCTS, BY_NET);
-    const BY_KIND: &str = concatcp!(TRADED, "p.kind", NO_NAME, FROM, PRODUCTS, BY_NET);
-    // Returns at a till belong to the sale of before, not to the refund.
-    const DOCUMENTS: &str = "LEFT JOIN orders o ON o.id = t.order_id
-         LEFT JOIN sale_lines sl ON sl.id = t.line_id LEFT JOIN sales s ON s.id = sl.sale_id ";
-    const BY_SUPPLIER: &str = concatcp!(
-        TRADED,
-        "s.id::text AS key, s.name AS name, NULL::text AS sku",
-        FROM,
-        "LEFT JOIN (SELECT variant_id, coalesce(
-                        (SELECT r.supplier_id
-                           FROM purchase_order_lines l
-                           JOIN goods_receipt_lines g ON g.purchase_order_line_id = l.id
-                           JOIN goods_receipts r ON r.id = g.receipt_id
-                          WHERE l.variant_id = sold.variant_id AND r.reverses IS NULL AND NOT r.is_reversed
-                          ORDER BY r.received_at DESC, r.number DESC LIMIT 1),
-                        (SELECT a.supplier_id FROM supplier_prices a WHERE a.variant_id = sold.variant_id
-                          ORDER BY a.valid_from DESC, a.id DESC LIMIT 1)) AS supplier_id
-                      FROM (SELECT DISTINCT variant_id FROM traded) sold) last
-                ON last.variant_id = t.variant_id
-         LEFT JOIN suppliers s ON s.id = last.supplier_id",
-        BY_NET
-    );
-    const BY_TAX_RATE: &str = concatcp!(
-        TRADED,
-        "(SELECT string_agg(concat(tax ->> 'name', ' ', tax ->> 'percent', '%'), ' + ' ORDER BY place)
-            FROM jsonb_array_elements(coalesce(l.taxes, s.taxes)) WITH ORDINALITY AS taxes (tax, place))",
-        NO_NAME,
-        FROM,
-        "LEFT JOIN order_lines l ON l.id = t.line_id LEFT JOIN sale_lines s ON s.id = t.line_id",
-        BY_NET
-    );
-    const BY_CATEGORY: &str = concatcp!(
-        TRADED,
-        "p.category_id::text AS key, c.name AS name, NULL::text AS sku",
-        FROM,
-        PRODUCTS,
-        "LEFT JOIN categories c ON c.id = p.category_id",
-        BY_NET
-    );
-    const BY_CUSTOMER: &str = concatcp!(
-        TRADED,
-        "c.id::text AS key, c.name AS name, NULL::text AS sku",
-        FROM,
-        DOCUMENTS,
-        "LEFT JOIN customers c ON c.id = coalesce(o.customer_id, s.customer_id)",
-        BY_NET
-    );
-    const BY_SELLER: &str =
-        concatcp!(TRADED, "coalesce(o.placed_by, s.sold_by)::text", NO_NAME, FROM, DOCUMENTS, BY_NET);
-    const BY_LOCATION: &str = concatcp!(
-        TRADED,
-        "t.location_id::text AS key, p.name AS name, NULL::text AS sku",
-        FROM,
-        "JOIN locations p ON p.id = t.location_id",
-        BY_NET
-    );
-    let sql = match by {
-        SalesBy::Day => BY_DAY,
-        SalesBy::Week => BY_WEEK,
-        SalesBy::Month => BY_MONTH,
-        SalesBy::Hour => BY_HOUR,
-        SalesBy::Variant => BY_VARIANT,
-        SalesBy::Product => BY_PRODUCT,
-        SalesBy::Kind => BY_KIND,
-        SalesBy::Supplier => BY_SUPPLIER,
-        SalesBy::TaxRate => BY_TAX_RATE,
-        SalesBy::Category => BY_CATEGORY,
-        SalesBy::Customer => BY_CUSTOMER,
-        SalesBy::Seller => BY_SELLER,
-        SalesBy::Location => BY_LOCATION,
-    };
-    let rows = tx.rows(sql, &[&span.first, &span.end(), &max.and_two()]).await?;
+    let rows = tx.rows(by!(by, BY_KEY, BY_NET), &[&span.first, &span.end(), &max.and_two()]).await?;
     Ok(Report::of(rows, max))
+}
+
+/// The sales of a past span until the present time of the day.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn until_now(tx: &TenantTx, span: Span) -> Result<Sales, DbError> {
+    // The clock of a day of the business begins at the start of its day, and not at midnight.
+    const UNTIL_NOW: &str = concatcp!(
+        TRADED,
+        KEYED,
+        "'' AS key, NULL::text AS name, NULL::text AS sku",
+        FROM,
+        "CROSS JOIN settings z
+         WHERE (t.moment - z.day_starts_at)::time
+               <= (($4::timestamptz AT TIME ZONE z.time_zone) - z.day_starts_at)::time",
+        BY_KEY
+    );
+    let rows = tx.rows(UNTIL_NOW, &[&span.first, &span.end(), &MaxRows::PAGE.and_two(), &tx.now()]).await?;
+    Ok(Report::of(rows, MaxRows::PAGE).total)
+}
+
+values::words! {
+    /// The kind of a document in a report.
+    pub enum DocumentKind {
+        /// An order, with its fulfilments, returns and refunds.
+        Order = "order",
+        /// A receipt of a till.
+        Sale = "sale",
+    }
+}
+
+values::ids! {
+    /// The id of an order or a receipt.
+    DocumentId,
+}
+
+/// A document that a figure of the report is made of.
+#[derive(Debug, Clone)]
+pub struct SalesDocument {
+    /// The id of the order or the receipt.
+    pub id: DocumentId,
+    /// The kind of the document.
+    pub kind: DocumentKind,
+    /// The number of the order, or the number of the receipt in its series.
+    pub number: i64,
+    /// The series of the receipt; `None` for an order.
+    pub series: Option<String>,
+    /// The last time at which something of it was sold or came back in the span.
+    pub moved_at: DateTime<Utc>,
+    /// The part of the figure: what was sold less what was refunded, taxes included.
+    pub net: Money,
+    /// The taxes in the net amount.
+    pub tax: Money,
+    /// The cost, with up to eight decimals.
+    pub cost: Money,
+}
+
+tenancy::from_row!(SalesDocument { id, kind, number, series, moved_at, net, tax, cost });
+
+/// Ends the statement with the documents behind the rows with key `$3`; null is a key, too. `$4` and `$5` are
+/// the end of the page before and the limit.
+const DOCUMENTS: &str = ")
+    SELECT d.id, CASE WHEN o.id IS NULL THEN 'sale' ELSE 'order' END AS kind,
+           coalesce(o.number, s.number) AS number, s.series, d.moved_at, d.net, d.tax, d.cost
+      FROM (SELECT k.order_id AS id, max(k.moment AT TIME ZONE z.time_zone) AS moved_at,
+                   round(sum(k.total - k.refunded), 4) AS net, round(sum(k.tax), 4) AS tax, sum(k.cost) AS cost
+              FROM keyed k CROSS JOIN settings z
+             WHERE k.key IS NOT DISTINCT FROM $3 AND k.order_id < $4
+             GROUP BY k.order_id ORDER BY k.order_id DESC LIMIT $5) d
+      LEFT JOIN orders o ON o.id = d.id
+      LEFT JOIN sales s ON s.id = d.id
+     ORDER BY d.id DESC";
+
+/// A page of the documents behind one figure of the report: the rows with this key, `None` for the row
+/// without a key. The newest documents come first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn documents(
+    tx: &TenantTx,
+    span: Span,
+    by: SalesBy,
+    key: Option<&str>,
+    page: &PageRequest<DocumentId>,
+) -> Result<Page<SalesDocument>, DbError> {
+    let params: tenancy::Params<'_> = &[&span.first, &span.end(), &key, &page.below(), &page.limit.and_one()];
+    let rows = tx.rows(by!(by, DOCUMENTS, DOCUMENTS), params).await?;
+    Ok(page.page(rows, |document: &SalesDocument| document.id))
 }

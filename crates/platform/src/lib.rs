@@ -19,8 +19,9 @@ pub use operator::lifecycle::{Operator, OperatorError};
 pub use operator::{dns, lifecycle};
 pub use records::platform_audit;
 pub use records::platform_audit::Actor;
-pub use shops::{licence, open_request, plan, received_payment, till_number};
+pub use shops::{licence, open_request, plan, received_payment, report_schedule, till_number};
 pub use upkeep::domain_upkeep::DomainTerms;
 pub use upkeep::{
-    doctor, domain_upkeep, figures, job_kinds, licence_warning, payment_settling, receipt_signing, stats,
+    doctor, domain_upkeep, figures, job_kinds, licence_warning, payment_settling, receipt_signing,
+    report_mails, stats,
 };

@@ -25,6 +25,7 @@ mod origin;
 mod page;
 mod quantity_decimals;
 mod rounding;
+mod spreadsheet;
 mod stock_value;
 mod text;
 mod time_zone;
@@ -45,6 +46,7 @@ pub use origin::{Origin, OriginError};
 pub use page::{Cursor, CursorError, Key, Limit, LimitError, Page, PageRequest};
 pub use quantity_decimals::{QuantityDecimals, QuantityDecimalsError};
 pub use rounding::Rounding;
+pub use spreadsheet::guard_formula;
 pub use stock_value::StockValue;
 pub use text::{
     Barcode, Name, Note, OptionText, ProductTag, Reason, SearchText, SearchWords, ShortText, Sku, TextError,

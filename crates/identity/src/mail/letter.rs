@@ -81,8 +81,8 @@ pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
         Template::WebhookFailed => {
             return Ok(recipient.map(|_| Letter { is_from_business: false, ..letter }));
         }
-        // It goes to customers, who have no account.
-        Template::Receipt => return Ok(Some(Letter { is_from_business: true, ..letter })),
+        // They go to people who may have no account.
+        Template::Receipt | Template::Report => return Ok(Some(Letter { is_from_business: true, ..letter })),
         // It also goes to an address that is not that of the account any more.
         Template::EmailChanged => return Ok(Some(letter)),
         Template::PasswordChanged | Template::SecondFactorChanged | Template::IdentityChanged => {

@@ -106,6 +106,11 @@ fn texts(template: Template) -> Texts {
             plain: include_str!("templates/webhook_failed.txt"),
             html: include_str!("templates/webhook_failed.html"),
         },
+        Template::Report => Texts {
+            subject: "{{ parameters.report }} of {{ sender }}",
+            plain: include_str!("templates/report.txt"),
+            html: include_str!("templates/report.html"),
+        },
         Template::Receipt => Texts {
             subject: "Your receipt {{ parameters.reference }} from {{ sender }}",
             plain: "{{ parameters.text }}",
@@ -148,11 +153,12 @@ pub(super) fn write(
     Ok(message.multipart(MultiPart::mixed().multipart(body).singlepart(attachment))?)
 }
 
-/// The PDF document that a mail has.
+/// The file that a mail has: a PDF document, unless the parameters say otherwise.
 fn attachment(parameters: &serde_json::Value) -> Option<SinglePart> {
     let content = BASE64_STANDARD.decode(parameters["base64"].as_str()?).ok()?;
     let name = parameters["name"].as_str()?.to_owned();
-    Some(Attachment::new(name).body(content, ContentType::parse("application/pdf").ok()?))
+    let kind = parameters["type"].as_str().unwrap_or("application/pdf");
+    Some(Attachment::new(name).body(content, ContentType::parse(kind).ok()?))
 }
 
 /// A lifetime as people say it, such as "30 minutes" or "7 days".

@@ -38,6 +38,8 @@ values::words! {
         WebhookFailed = "webhook_failed",
         /// The receipt of a sale, for a customer.
         Receipt = "receipt",
+        /// A saved report of a business.
+        Report = "report",
     }
 }
 
@@ -76,7 +78,9 @@ impl Template {
             | Self::LicenceEnding
             | Self::WebhookFailed
             // See `may_mail_receipt`.
-            | Self::Receipt => None,
+            | Self::Receipt
+            // A business chooses a few addresses, and a few times.
+            | Self::Report => None,
             Self::SignUp => Some(SIGN_UPS_A_DAY),
             _ => Some(LINKS_A_DAY),
         }
@@ -210,8 +214,8 @@ pub(super) async fn record(
     const RECORD: &str = "
         UPDATE shared.mails
            SET state = $2, failure = $3, due_at = $4,
-               -- The purchases of a customer are kept no longer than necessary.
-               parameters = CASE WHEN template = 'receipt' AND $2::text IN ('sent', 'dropped') THEN '{}'
+               -- The purchases of a customer, and figures, are kept no longer than necessary.
+               parameters = CASE WHEN template IN ('receipt', 'report') AND $2::text IN ('sent', 'dropped') THEN '{}'
                                  ELSE parameters END,
                sent_at = CASE WHEN $2::text = 'sent' THEN $5::timestamptz END
          WHERE id = $1";

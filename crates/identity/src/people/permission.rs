@@ -56,7 +56,7 @@ values::words! {
         WebhooksManage = "webhooks.manage",
         /// Change the settings, tax classes and locations of the business.
         SettingsWrite = "settings.write",
-        /// Export the data of the business. No endpoint requires it yet.
+        /// Export the data of the business, and have reports mailed.
         DataExport = "data.export",
         /// Read the audit log of the business.
         AuditRead = "audit.read",

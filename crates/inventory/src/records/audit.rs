@@ -42,6 +42,8 @@ pub enum Subject {
     Register(Uuid),
     /// A receipt of the till, or a parked sale.
     Sale(Uuid),
+    /// A saved report.
+    SavedReport(Uuid),
     /// A shift at a register.
     Shift(Uuid),
     /// There is one profile and one row of settings, and their subject is the business.
@@ -73,6 +75,7 @@ impl Subject {
             Self::PurchaseOrder(id) => ("purchase_order", id.into()),
             Self::Register(id) => ("register", id),
             Self::Sale(id) => ("sale", id),
+            Self::SavedReport(id) => ("saved_report", id),
             Self::Shift(id) => ("shift", id),
             Self::Settings(id) => ("settings", id.into()),
             Self::Supplier(id) => ("supplier", id.into()),
@@ -163,6 +166,12 @@ values::words! {
         SaleRecalled = "sale.recalled",
         /// A receipt of the till was voided.
         SaleVoided = "sale.voided",
+        /// A report was saved.
+        SavedReportCreated = "saved_report.created",
+        /// A saved report changed.
+        SavedReportChanged = "saved_report.changed",
+        /// A saved report was deleted.
+        SavedReportDeleted = "saved_report.deleted",
         /// Settings of the business changed.
         SettingsChanged = "settings.changed",
         /// A shift was opened at a register.

@@ -32,7 +32,7 @@ use crate::operator::dns::Dns;
 use crate::operator::lifecycle::Operator;
 use crate::records::platform_audit::Actor;
 use crate::upkeep::domain_upkeep::{self, DomainTerms};
-use crate::upkeep::{licence_warning, payment_settling, receipt_signing, stats};
+use crate::upkeep::{licence_warning, payment_settling, receipt_signing, report_mails, stats};
 
 const MIGRATE: &str = "migrations.run";
 const BACK_UP: &str = "backups.create";
@@ -53,6 +53,7 @@ const WARN_OF_LICENCES: &str = "licences.warn";
 const TEND_KEYS: &str = "keys.tend";
 const SIGN_RECEIPTS: &str = "receipts.sign";
 const SETTLE_PAYMENTS: &str = "payments.settle";
+const MAIL_REPORTS: &str = "reports.mail";
 const SEND_WEBHOOKS: &str = "webhooks.send";
 
 /// The settings of background jobs.
@@ -176,6 +177,7 @@ fn kinds(settings: JobSettings) -> Vec<JobKind> {
     if let Some(post) = post {
         let send = JobKind::new(SEND_MAILS, move |context| send_mails(context, post.clone()));
         kinds.push(send.when_prompted());
+        kinds.push(JobKind::new(MAIL_REPORTS, mail_reports).when_prompted());
     }
     if let Some(notifier) = logouts {
         let tell = JobKind::new(TELL_PROGRAMS, move |context| tell_programs(context, notifier.clone()));
@@ -264,6 +266,12 @@ async fn settle_payments(context: JobContext, mobile_money: MobileMoney) -> Resu
     let settled = payment_settling::settle(&context.owner_database, &mobile_money).await?;
     context.run_again_at(settled.next);
     Ok(json!({"delivered": settled.delivered, "ended": settled.ended}))
+}
+
+async fn mail_reports(context: JobContext) -> Result<Value, JobError> {
+    let mailed = report_mails::mail_due(&context.owner_database).await?;
+    context.run_again_at(mailed.next);
+    Ok(json!({"mailed": mailed.reports}))
 }
 
 /// Runs `work` in every business, each in its own transaction. Returns the sum of the results and the skipped

@@ -11,6 +11,7 @@ pub mod licence_warning;
 pub mod look_alike_check;
 pub mod payment_settling;
 pub mod receipt_signing;
+pub mod report_mails;
 mod role_check;
 mod server_check;
 pub mod stats;

@@ -406,6 +406,8 @@ codes! {
     EventsDeleted = "events_deleted", CONFLICT, "Events were deleted",
         "Resume the webhook with from: oldest or from: now.";
     TooManyWebhooks = "too_many_webhooks", CONFLICT, "Too many webhooks", "Delete webhooks that nobody uses.";
+    TooManySavedReports = "too_many_saved_reports", CONFLICT, "Too many saved reports",
+        "Delete saved reports that nobody needs.";
     TooManyApiKeys = "too_many_api_keys", CONFLICT, "Too many API keys", "Revoke API keys that nobody uses.";
     IdentityTaken = "identity_taken", CONFLICT, "Identity linked already",
         "Unlink the identity from the account that has it.";

@@ -25,15 +25,6 @@ pub fn response(name: &str) -> HttpResponseBuilder {
     response
 }
 
-/// A text that a person wrote must not run as a formula, so a text that looks like a formula gets an
-/// apostrophe in front (OWASP, CSV Injection).
-pub fn guard(text: &mut String) {
-    let shown = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'));
-    if shown.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) {
-        text.insert(0, '\'');
-    }
-}
-
 /// The rows, below the names of the columns if `has_names`. The names are those of the JSON document.
 ///
 /// # Errors

@@ -3,6 +3,8 @@
 use actix_web::App;
 use actix_web::http::StatusCode;
 use identity::auth_event::AuthAction;
+use insight::adjustment_report::AdjustedBy;
+use insight::payment_report::PaymentsBy;
 use insight::sales_report::SalesBy;
 use insight::stock_report::StockBy;
 use inventory::alert::AlertState;
@@ -27,6 +29,7 @@ use crate::http::csv::Format;
 use crate::http::problem::{FieldProblem, ProblemDocument};
 use crate::openapi::{examples, webhooks};
 use crate::routes;
+use crate::routes::insight::reports::{Compare, ReportFormat};
 
 /// The groups of routes, in the order in which a client needs them.
 const TAGS: [(&str, &str); 16] = [
@@ -139,6 +142,10 @@ fn schemas_beyond_bodies() -> Vec<(String, RefOr<Schema>)> {
         of::<Moment>(),
         of::<ProductTag>(),
         of::<Owing>(),
+        of::<AdjustedBy>(),
+        of::<Compare>(),
+        of::<PaymentsBy>(),
+        of::<ReportFormat>(),
         of::<SalesBy>(),
         of::<StockBy>(),
     ]

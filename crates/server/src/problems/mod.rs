@@ -7,6 +7,7 @@ mod business;
 mod catalogue;
 mod documents;
 mod identity;
+mod insight;
 mod mobile_money;
 mod orders;
 mod people;

@@ -15,7 +15,7 @@ use crate::http::extract::Query;
 use crate::http::lists::NoParameters;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::routes::insight::reports::InTransitView;
+use crate::routes::insight::reports::stock::InTransitView;
 use crate::routes::stock::alerts::AlertView;
 
 #[derive(Serialize, ToSchema)]

@@ -2,6 +2,7 @@
 
 pub mod dashboard;
 pub mod reports;
+pub mod today;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -9,7 +10,18 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub fn configure(config: &mut ServiceConfig) {
     config
         .service(dashboard::show)
-        .service(reports::show_sales)
-        .service(reports::show_adjustments)
-        .service(reports::show_stock);
+        .service(today::show)
+        .service(reports::sales::show)
+        .service(reports::documents::list)
+        .service(reports::payments::show)
+        .service(reports::taxes::show)
+        .service(reports::adjustments::show)
+        .service(reports::stock::show)
+        .service(reports::stock::show_dead)
+        .service(reports::saved::list)
+        .service(reports::saved::create)
+        .service(reports::saved::show)
+        .service(reports::saved::replace)
+        .service(reports::saved::remove)
+        .service(reports::saved::read);
 }

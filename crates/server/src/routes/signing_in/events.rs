@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Key as _, Limit, Moment};
+use values::{Cursor, Key as _, Limit, Moment, guard_formula};
 
 use crate::http::csv::{self, Format};
 use crate::http::lists::{PageView, page_request};
@@ -198,7 +198,7 @@ impl From<LoggedEvent> for Row {
             details: Some(event.details.to_string()),
         };
         let written = [&mut row.actor_name, &mut row.user_name, &mut row.user_agent, &mut row.device];
-        written.into_iter().filter_map(Option::as_mut).for_each(csv::guard);
+        written.into_iter().filter_map(Option::as_mut).for_each(guard_formula);
         row
     }
 }
