@@ -1,19 +1,17 @@
-//! Figures from the books of a business: the dashboard, reports over a period of days, and the present value
-//! of the stock.
+//! Figures from the books of a business: the dashboard, reports over a period of days, the present value of
+//! the stock, and the reports that a business saves.
 //!
-//! Every figure is read from the tables of `inventory`. A report is one statement, so its rows and its total
-//! agree. Nothing here writes.
+//! Every figure is read from the tables of `inventory` and `till`. A report is one statement, so its rows and
+//! its total agree. Only saved reports are written. A room imports only from rooms that stand before it:
+//! reports, dashboards, saving.
 
-pub mod adjustment_report;
-pub mod choice;
-pub mod dashboard;
-pub mod dead_stock_report;
-pub mod payment_report;
-pub mod report;
-pub mod rounding;
-pub mod sales_report;
-pub mod saved_report;
-pub mod stock_report;
-pub mod table;
-pub mod tax_report;
-pub mod today;
+mod dashboards;
+mod reports;
+mod saving;
+
+pub use dashboards::{dashboard, today};
+pub use reports::{
+    adjustment_report, dead_stock_report, payment_report, report, rounding, sales_report, stock_report,
+    table, tax_report,
+};
+pub use saving::{choice, saved_report};

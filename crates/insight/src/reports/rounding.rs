@@ -5,7 +5,7 @@
 use rust_decimal::{Decimal, RoundingStrategy};
 use values::Money;
 
-use crate::report::Report;
+use crate::reports::report::Report;
 
 /// A row with exact amounts.
 pub trait Exact {

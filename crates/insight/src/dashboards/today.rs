@@ -5,9 +5,9 @@ use chrono::{Days, NaiveDate};
 use inventory::settings;
 use tenancy::{DbError, TenantTx, all};
 
-use crate::payment_report::{self, Payments, PaymentsBy};
-use crate::report::{MaxRows, Report, Span};
-use crate::sales_report::{self, Sales, SalesBy};
+use crate::reports::payment_report::{self, Payments, PaymentsBy};
+use crate::reports::report::{MaxRows, Report, Span};
+use crate::reports::sales_report::{self, Sales, SalesBy};
 
 /// The figures of today.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use inventory::{day_of, movement, start_of_day};
 use tenancy::{DbError, TenantTx, all};
 use values::{Limit, Money, PageRequest, Quantity, Sku};
 
-use crate::stock_report::{InTransit, in_transit};
+use crate::reports::stock_report::{InTransit, in_transit};
 
 /// All figures of the dashboard.
 #[derive(Debug, Clone)]

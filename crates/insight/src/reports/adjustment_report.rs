@@ -6,8 +6,8 @@ use inventory::movement::{self, Kind};
 use tenancy::{DbError, TenantTx};
 use values::{Money, Quantity, Reason};
 
-use crate::report::{IN_SPAN, MaxRows, Report, Span};
-use crate::rounding::Exact;
+use crate::reports::report::{IN_SPAN, MaxRows, Report, Span};
+use crate::reports::rounding::Exact;
 
 values::words! {
     /// What each row of the report stands for.

@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tenancy::{DbError, TenantTx};
 use values::{Money, Quantity};
 
-use crate::report::{MaxRows, Report};
-use crate::rounding::Exact;
+use crate::reports::report::{MaxRows, Report};
+use crate::reports::rounding::Exact;
 
 /// The stock of a variant that nobody buys, or of all such variants.
 #[derive(Debug, Clone, Default)]

@@ -6,8 +6,8 @@ use inventory::{day_of, movement, start_of_day};
 use tenancy::{DbError, TenantTx};
 use values::{Money, Quantity};
 
-use crate::report::{MaxRows, Report};
-use crate::rounding::Exact;
+use crate::reports::report::{MaxRows, Report};
+use crate::reports::rounding::Exact;
 
 values::words! {
     /// What each row of the report stands for.

@@ -3,13 +3,13 @@
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
 use values::{Currency, Money, Quantity, guard_formula};
 
-use crate::adjustment_report::Adjusted;
-use crate::dead_stock_report::DeadStock;
-use crate::payment_report::Payments;
-use crate::report::Report;
-use crate::sales_report::Sales;
-use crate::stock_report::Stock;
-use crate::tax_report::Taxes;
+use crate::reports::adjustment_report::Adjusted;
+use crate::reports::dead_stock_report::DeadStock;
+use crate::reports::payment_report::Payments;
+use crate::reports::report::Report;
+use crate::reports::sales_report::Sales;
+use crate::reports::stock_report::Stock;
+use crate::reports::tax_report::Taxes;
 
 /// A cell of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use serde_json::json;
 use tenancy::{DbError, TenantTx};
 use values::{ActorId, Email, Name, Page, PageRequest};
 
-use crate::choice::{Choice, Period, ReportName};
+use crate::saving::choice::{Choice, Period, ReportName};
 
 values::ids! {
     /// The id of a saved report.

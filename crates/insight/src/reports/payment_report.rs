@@ -5,8 +5,8 @@ use inventory::clock_of_day;
 use tenancy::{DbError, TenantTx};
 use values::Money;
 
-use crate::report::{IN_SPAN, MaxRows, Report, Span};
-use crate::rounding::Exact;
+use crate::reports::report::{IN_SPAN, MaxRows, Report, Span};
+use crate::reports::rounding::Exact;
 
 values::words! {
     /// What each row of the report stands for.

@@ -5,9 +5,9 @@ use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx};
 use values::Money;
 
-use crate::report::{MaxRows, Report, Span};
-use crate::rounding::Exact;
-use crate::sales_report::TRADED;
+use crate::reports::report::{MaxRows, Report, Span};
+use crate::reports::rounding::Exact;
+use crate::reports::sales_report::TRADED;
 
 /// The sales and the taxes at one rate, or all of them.
 #[derive(Debug, Clone, Default)]

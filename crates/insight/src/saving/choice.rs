@@ -5,15 +5,15 @@ use inventory::settings;
 use tenancy::{DbError, TenantTx, all};
 use values::Currency;
 
-use crate::adjustment_report::{self, AdjustedBy};
-use crate::dead_stock_report;
-use crate::payment_report::{self, PaymentsBy};
-use crate::report::{MaxRows, Report, Span};
-use crate::rounding::Exact;
-use crate::sales_report::{self, SalesBy};
-use crate::stock_report::{self, StockBy};
-use crate::table::{Table, TableRow};
-use crate::tax_report;
+use crate::reports::adjustment_report::{self, AdjustedBy};
+use crate::reports::dead_stock_report;
+use crate::reports::payment_report::{self, PaymentsBy};
+use crate::reports::report::{MaxRows, Report, Span};
+use crate::reports::rounding::Exact;
+use crate::reports::sales_report::{self, SalesBy};
+use crate::reports::stock_report::{self, StockBy};
+use crate::reports::table::{Table, TableRow};
+use crate::reports::tax_report;
 
 values::words! {
     /// The report.

@@ -1,0 +1,4 @@
+//! The figures of the moment.
+
+pub mod dashboard;
+pub mod today;
