@@ -12,7 +12,7 @@ use crate::platform_examples::{self, queue, register};
 /// Operations that are not replayed: they need another host, a mailed link, or a DNS server. The tests in
 /// `oauth`, `sign_on`, `second_factor`, `passwords`, `invitations`, `emails`, `sign_ups`, `domains`,
 /// `live_events` and `webhooks` cover them.
-const NOT_REPLAYED: [&str; 23] = [
+const NOT_REPLAYED: [&str; 26] = [
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/openid-configuration",
     "DELETE /api/v1/auth/consents/{slug}",
@@ -26,6 +26,9 @@ const NOT_REPLAYED: [&str; 23] = [
     "GET /api/v1/events",
     "POST /api/v1/webhooks/{id}/skip",
     "POST /api/v1/webhooks/{id}/replays",
+    "POST /api/v1/offline-sales",
+    "POST /api/v1/offline-sales/{id}/complete",
+    "POST /api/v1/offline-sales/{id}/discard",
     "POST /api/v1/mobile-payments/{id}/assign",
     "POST /api/v1/mobile-payments/{id}/dismiss",
     "POST /api/v1/mobile-payments/{id}/reopen",
@@ -49,7 +52,8 @@ const ONLY_READ: [&str; 5] = [
 ];
 
 /// Fields that may hold any value.
-const FREE: [&str; 7] = ["options", "changes", "result", "parameters", "details", "warnings", "payload"];
+const FREE: [&str; 8] =
+    ["options", "changes", "result", "parameters", "details", "warnings", "payload", "request"];
 
 /// A business with one record of each kind, and the ids of the records by the names of the fields for them.
 pub struct Stage<'a> {
@@ -112,6 +116,12 @@ impl<'a> Stage<'a> {
         stage.make("payment request", "payment-requests", request).await;
         let payment = reported_payment(app, &stage.business, "10").await;
         stage.keys.insert("mobile payment", payment);
+        let offline = json!({
+            "id": uuid::Uuid::now_v7(), "registerId": open["id"], "reference": "OFF-1",
+            "soldAt": chrono::Utc::now(), "lines": [{"variantId": variant, "quantity": "1"}],
+            "payments": [{"method": "cash"}], "total": "1.00",
+        });
+        stage.make("offline sale", "offline-sales", offline).await;
         stage.make("saved report", "saved-reports", json!({"name": "Stock", "report": "stock"})).await;
         let gift = json!([{"method": "cash", "amount": "5"}, {"method": "voucher", "amount": "-5"}]);
         let gift = json!({"registerId": open["id"], "payments": gift});
@@ -222,6 +232,7 @@ impl<'a> Stage<'a> {
             rest if rest.starts_with("payment-requests") => ("payment request", "sent line"),
             rest if rest.starts_with("mobile-payments") => ("mobile payment", "sent line"),
             rest if rest.starts_with("saved-reports") => ("saved report", "sent line"),
+            rest if rest.starts_with("offline-sales") => ("offline sale", "sent line"),
             rest if rest.starts_with("vouchers") => ("voucher", "sent line"),
             rest if rest.starts_with("stock/adjustments") => ("adjustment", "sent line"),
             rest if rest.starts_with("stock/revaluations") => ("revaluation", "sent line"),

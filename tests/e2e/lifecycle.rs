@@ -113,7 +113,7 @@ async fn dropping_requires_the_slug_and_removes_only_one_business() {
     let removed = staff.post(&path, &json!({"slug": "acme", "withoutBackup": true})).await;
     assert_eq!(removed.status, 200, "{removed:?}");
     assert_eq!(removed.body["schemas"], json!([acme.tenant.schema.as_str()]));
-    assert_eq!((&removed.body["tables"], &removed.body["members"]), (&json!(63), &json!(1)));
+    assert_eq!((&removed.body["tables"], &removed.body["members"]), (&json!(64), &json!(1)));
     assert_eq!(acme.until(404).await.code(), "unknown_host");
     assert_eq!(zenith.get("/api/v1/products").await.status, 200);
     assert_eq!(staff.post(&path, &json!({"slug": "acme", "withoutBackup": true})).await.status, 404);

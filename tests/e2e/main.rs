@@ -48,6 +48,7 @@ mod mobile_money;
 mod names;
 mod newer_data;
 mod oauth;
+mod offline_sales;
 mod onboarding;
 mod orders;
 mod passwords;

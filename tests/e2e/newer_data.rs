@@ -8,9 +8,10 @@ use serde_json::json;
 use tenancy::{DbError, SharedScope, jobs, tenant};
 
 /// Each closed set of a business schema, with an address that reads it.
-const OF_A_BUSINESS: [(&str, &str, &str); 27] = [
+const OF_A_BUSINESS: [(&str, &str, &str); 28] = [
     ("products", "kind", "/api/v1/products"),
     ("credits", "kind", "/api/v1/vouchers"),
+    ("offline_sales", "status", "/api/v1/offline-sales"),
     ("order_lines", "kind", "/api/v1/orders"),
     ("order_payments", "method", "/api/v1/orders/ORDER/payments"),
     ("orders", "status", "/api/v1/orders"),
@@ -115,6 +116,12 @@ async fn a_word_of_a_later_release_is_an_error_in_every_column() {
     harness::till::set_till_number(&acme, "522533").await;
     let request = json!({"registerId": register, "phone": "+254712345678", "amount": "1"});
     assert_eq!(acme.submit("payment-requests", &request).await.status, 201);
+    let offline = json!({
+        "id": uuid::Uuid::now_v7(), "registerId": register, "reference": "OFF-1", "soldAt": chrono::Utc::now(),
+        "lines": [{"variantId": bolt, "quantity": "1"}], "payments": [{"method": "cash"}], "total": "10",
+    });
+    let offline = acme.submit("offline-sales", &offline).await;
+    assert_eq!(offline.status, 201, "{offline:?}");
     let saved = json!({"name": "Stock", "report": "stock"});
     assert_eq!(acme.post("/api/v1/saved-reports", &saved).await.status, 201);
     let gift = json!({

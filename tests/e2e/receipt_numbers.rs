@@ -7,7 +7,7 @@ use harness::{Program, TestApp, a_product, in_lanes};
 use inventory::Requested;
 use serde_json::{Value, json};
 use till::asked_line::AskedLine;
-use till::sale::SaleError;
+use till::sale_error::SaleError;
 use till::sale_method::SaleMethod;
 use till::sale_payment::NewSalePayment;
 use till::selling::{self, NewSale};
@@ -47,6 +47,7 @@ fn one_of(variant: &Value, register: &Value) -> NewSale {
             voucher_code: None,
             expires_on: None,
         }],
+        made_offline: None,
     }
 }
 

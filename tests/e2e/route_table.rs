@@ -325,6 +325,25 @@ fn routes_of_businesses() -> Vec<Route> {
         ),
         ("DELETE", "/api/v1/webhooks/{id}/replays", Member("webhooks.manage"), None),
         ("GET", "/api/v1/webhooks/{id}/deliveries", Member("webhooks.manage"), None),
+        ("GET", "/api/v1/offline-sales", Member("till.read"), None),
+        (
+            "POST",
+            "/api/v1/offline-sales",
+            Member("till.sell"),
+            Some(json!({
+                "id": "00000000-0000-7000-8000-000000000000", "registerId": "{register}", "reference": "OFF-1",
+                "soldAt": chrono::Utc::now(), "lines": [{"variantId": "{variant}", "quantity": "1"}],
+                "payments": [{"method": "cash"}], "total": "10",
+            })),
+        ),
+        ("GET", "/api/v1/offline-sales/{id}", Member("till.read"), None),
+        ("POST", "/api/v1/offline-sales/{id}/complete", Member("till.approve"), Some(json!({}))),
+        (
+            "POST",
+            "/api/v1/offline-sales/{id}/discard",
+            Member("till.approve"),
+            Some(json!({"reason": "entered by hand"})),
+        ),
         ("GET", "/api/v1/payment-requests", Member("till.read"), None),
         (
             "POST",

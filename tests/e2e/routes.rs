@@ -290,6 +290,13 @@ async fn fill(app: &TestApp, business: &Business<'_>) -> BTreeMap<&'static str, 
     let parked = business.submit("parked-sales", &parked).await.body;
     set_till_number(business, "522533").await;
     let payment = reported_payment(app, business, "10").await;
+    let offline = json!({
+        "id": uuid::Uuid::now_v7(), "registerId": register["id"], "reference": "OFF-1",
+        "soldAt": chrono::Utc::now(), "lines": [{"variantId": variant, "quantity": "1000000"}],
+        "payments": [{"method": "cash"}], "total": "1",
+    });
+    assert_eq!(business.patch("/api/v1/settings", &json!({"negativeSales": "review"})).await.status, 200);
+    let offline = business.submit("offline-sales", &offline).await.body;
     let saved =
         business.post("/api/v1/saved-reports", &json!({"name": "Stock", "report": "stock"})).await.body;
     let request = json!({"registerId": register["id"], "phone": "+254712345678", "amount": "10"});
@@ -313,6 +320,7 @@ async fn fill(app: &TestApp, business: &Business<'_>) -> BTreeMap<&'static str, 
         ("paymentRequest", request["id"].clone()),
         ("mobilePayment", payment),
         ("savedReport", saved["id"].clone()),
+        ("offlineSale", offline["id"].clone()),
         ("location", location),
         ("customer", customer["id"].clone()),
         ("order", order["id"].clone()),
@@ -363,6 +371,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("payment-requests", _) => "paymentRequest",
             ("mobile-payments", _) => "mobilePayment",
             ("saved-reports", _) => "savedReport",
+            ("offline-sales", _) => "offlineSale",
             ("tax-classes", _) => "taxClass",
             ("orders", _) => "order",
             ("users", _) => "member",

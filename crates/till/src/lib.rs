@@ -23,7 +23,7 @@ pub use receipts::{fiscal_device, fiscal_signature, issue, receipt};
 pub use records::{event, payment_request_status, sale_method};
 pub use registers::register;
 pub use sales::{
-    approval, asked_line, books, parked_sale, payment_matching, sale, sale_list, sale_payment, sale_void,
-    selling,
+    approval, asked_line, books, offline_sale, parked_sale, payment_matching, sale, sale_error, sale_list,
+    sale_payment, sale_void, selling,
 };
 pub use shifts::{cash_movement, overdue, shift, shift_close, shift_report};

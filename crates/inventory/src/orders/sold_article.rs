@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx, read_rows};
 use tokio_postgres::types::Json;
@@ -119,6 +120,36 @@ async fn components(
 }
 
 impl Articles {
+    /// Takes the list prices of an earlier time, as far as the price history has them.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn take_prices_of(&mut self, tx: &TenantTx, moment: DateTime<Utc>) -> Result<(), DbError> {
+        const PRICES: &str = "
+            SELECT DISTINCT ON (variant_id) variant_id, price FROM price_changes
+             WHERE variant_id = ANY ($1) AND changed_at <= $2
+             ORDER BY variant_id, changed_at DESC, id DESC";
+        struct Then {
+            variant_id: VariantId,
+            price: Money,
+        }
+        tenancy::from_row!(Then { variant_id, price });
+        let variants: Vec<VariantId> = self.taken().collect();
+        let prices: Vec<Then> = tx.rows(PRICES, &[&variants, &moment]).await?;
+        let components = self.components.values_mut().flatten().map(|component| &mut component.sold);
+        for sold in self.sold.values_mut().chain(components) {
+            if let Some(then) = prices.iter().find(|then| then.variant_id == sold.id) {
+                sold.price = then.price;
+            }
+        }
+        Ok(())
+    }
+
+    /// The list price of the line at a position of the request; `None` if there is no such variant.
+    pub fn list_price(&self, index: usize) -> Option<Money> {
+        self.of_line(index).map(|sold| sold.price)
+    }
+
     /// The variant of each line.
     pub(super) fn variants(&self) -> &[VariantId] {
         &self.variants

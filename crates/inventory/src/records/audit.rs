@@ -115,6 +115,12 @@ values::words! {
         MobilePaymentDismissed = "mobile_payment.dismissed",
         /// A dismissed payment by mobile money was opened again.
         MobilePaymentReopened = "mobile_payment.reopened",
+        /// A held sale of a till without a connection was completed by hand.
+        OfflineSaleCompleted = "offline_sale.completed",
+        /// A held sale of a till without a connection was discarded.
+        OfflineSaleDiscarded = "offline_sale.discarded",
+        /// A sale of a till without a connection could not be completed, and was held.
+        OfflineSaleHeld = "offline_sale.held",
         /// An order was placed, and perhaps fulfilled at once.
         OrderPlaced = "order.placed",
         /// The lines, the customer, the note or the due day of an order changed.

@@ -25,9 +25,18 @@ pub struct Decided {
     pub(super) movements: Movements,
     pub(super) sales: Vec<UnstockedSale>,
     pub(super) alerts: AlertChanges,
+    /// The time of the movements, if they were made before they are stored.
+    pub(super) moved_at: Option<DateTime<Utc>>,
 }
 
 impl Decided {
+    /// The same changes, whose movements were made at an earlier time. The balance after a movement is that at
+    /// its position, whatever its time.
+    #[must_use]
+    pub fn moved_at(self, moved_at: Option<DateTime<Utc>>) -> Self {
+        Self { moved_at, ..self }
+    }
+
     /// Changes the levels, writes the movements, opens, changes and closes alerts, and stores the event about
     /// the alerts. It must run in the transaction that decided.
     ///
@@ -35,8 +44,9 @@ impl Decided {
     /// [`DbError`].
     pub async fn write(&self, tx: &TenantTx, source: Source, actor: ActorId) -> Result<(), DbError> {
         let levels = change_levels(tx, &self.levels);
-        let movements = self.movements.insert(tx, source, actor);
-        let sales = unstocked::insert(tx, &self.sales, source, actor);
+        let movements = self.movements.insert(tx, source, actor, self.moved_at);
+        let moved_at = self.moved_at.unwrap_or_else(|| tx.now());
+        let sales = unstocked::insert(tx, &self.sales, source, actor, moved_at);
         all((levels, movements, sales, self.alerts.write(tx))).await.map(drop)
     }
 }
@@ -121,7 +131,13 @@ impl Movements {
         self.moments.push(level.updated_at);
     }
 
-    async fn insert(&self, tx: &TenantTx, source: Source, actor: ActorId) -> Result<(), DbError> {
+    async fn insert(
+        &self,
+        tx: &TenantTx,
+        source: Source,
+        actor: ActorId,
+        moved_at: Option<DateTime<Utc>>,
+    ) -> Result<(), DbError> {
         const INSERT: &str = "
             INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after,
                                          value, reason, source_type, source_id, source_line_id, actor_id,
@@ -136,6 +152,10 @@ impl Movements {
             return Ok(());
         }
         let (source_type, source_id) = source.columns();
+        let moments = match moved_at {
+            Some(moved_at) => &vec![moved_at; self.moments.len()],
+            None => &self.moments,
+        };
         tx.execute(
             INSERT,
             &[
@@ -149,7 +169,7 @@ impl Movements {
                 &self.values,
                 &self.reasons,
                 &self.lines,
-                &self.moments,
+                moments,
                 &source_type,
                 &source_id,
                 &actor,

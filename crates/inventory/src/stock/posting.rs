@@ -208,7 +208,7 @@ async fn decide_from(
     let watched: Vec<Watched> =
         low.iter().filter_map(|key| Some(Watched::of(*key, levels.get(key)?))).collect();
     let alerts = alert_review::review(tx, &watched).await?;
-    Ok(Decided { posted, levels, movements, sales, alerts })
+    Ok(Decided { posted, levels, movements, sales, alerts, moved_at: None })
 }
 
 /// Applies one posting to its level.

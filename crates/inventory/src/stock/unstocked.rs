@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, Utc};
 use tenancy::{DbError, TenantTx, all};
 use uuid::Uuid;
 use values::{ActorId, Money, Quantity, QuantityDecimals, StockValue};
@@ -143,6 +144,7 @@ pub(crate) async fn insert(
     sales: &[UnstockedSale],
     source: Source,
     actor: ActorId,
+    moved_at: DateTime<Utc>,
 ) -> Result<(), DbError> {
     const INSERT: &str = "
         INSERT INTO unstocked_sales (id, variant_id, location_id, kind, quantity, value, source_type,
@@ -166,7 +168,7 @@ pub(crate) async fn insert(
         &source_type,
         &source_id,
         &actor,
-        &tx.now(),
+        &moved_at,
         &column(sales, |sale| sale.is_fee),
     ];
     tx.execute(INSERT, params).await.map(drop)

@@ -366,6 +366,10 @@ codes! {
     SlugTaken = "slug_taken", CONFLICT, "Slug in use", "Choose another slug.";
     TillNumberTaken = "till_number_taken", CONFLICT, "Till number in use",
         "Check the number. If it is yours, ask the operator of the platform.";
+    OtherTotal = "other_total", CONFLICT, "Another total",
+        "Compare the prices of the till with those at the time of the sale. total is the computed one.";
+    DuplicateReference = "duplicate_reference", CONFLICT, "Reference in use",
+        "Send each sale of a till with the number that the till printed.";
     NoTillNumber = "no_till_number", CONFLICT, "No till number",
         "Set the till number with PUT /api/v1/business/till-number first.";
     MobileMoneyOff = "mobile_money_off", CONFLICT, "No mobile money",

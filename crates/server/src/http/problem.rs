@@ -204,9 +204,19 @@ impl Problem {
         }
     }
 
+    /// The stable name.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
     /// The text about this occurrence.
     pub fn detail(&self) -> &str {
         &self.0.detail
+    }
+
+    /// The most exact text: that about the first field, if a field breaks a rule.
+    pub fn reason(&self) -> &str {
+        self.0.errors.first().map_or(&self.0.detail, |field| &field.message)
     }
 
     fn document(&self, instance: &str, request_id: &str) -> Value {

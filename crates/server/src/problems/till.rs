@@ -5,9 +5,10 @@ use inventory::PartError;
 use serde_json::json;
 use till::cash_movement::CashMovementError;
 use till::credit_posting::CreditError;
+use till::offline_sale::OfflineSaleError;
 use till::parked_sale::ParkedSaleError;
 use till::register::RegisterError;
-use till::sale::SaleError;
+use till::sale_error::SaleError;
 use till::sale_payment::SalePaymentError;
 use till::shift::OpenError;
 use till::shift_close::CloseError;
@@ -145,10 +146,31 @@ impl From<SaleError> for Problem {
             SaleError::CreditSpent(available) => {
                 Self::because(Code::InsufficientCredit, &error).with("available", json!(available.plain()))
             }
+            SaleError::SoldAt => Self::invalid("/soldAt", Code::OutOfRange, error),
+            SaleError::OfflineTotal(total) => {
+                Self::invalid("/total", Code::OtherTotal, &error).with("total", json!(total.plain()))
+            }
             SaleError::TooLarge => Self::invalid("/lines", Code::AmountTooLarge, error),
             SaleError::IdTaken(error) => error.into(),
             SaleError::Stock(error) => error.into(),
             SaleError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<OfflineSaleError> for Problem {
+    fn from(error: OfflineSaleError) -> Self {
+        match error {
+            OfflineSaleError::NotFound => Self::not_found(),
+            OfflineSaleError::NotHeld(status) => {
+                Self::because(Code::WrongStatus, &error).with("documentStatus", json!(status))
+            }
+            OfflineSaleError::DuplicateReference(_) => {
+                Self::invalid("/reference", Code::DuplicateReference, error)
+            }
+            OfflineSaleError::UnknownRegister => Self::not_found_at("/registerId", error),
+            OfflineSaleError::IdTaken(error) => error.into(),
+            OfflineSaleError::Db(error) => error.into(),
         }
     }
 }

@@ -97,6 +97,8 @@ fn document(receipt: &Receipt) -> Vec<Row> {
         Row::Sides(kind.to_owned(), sale.reference()),
         Row::Sides(receipt.register.to_string(), time),
     ];
+    let offline = sale.offline_reference.as_ref();
+    rows.extend(offline.map(|number| Row::Sides("Offline no.".to_owned(), number.to_string())));
     rows.extend(receipt.seller.as_ref().map(|name| Row::Sides("Served by".to_owned(), name.clone())));
     let customer = receipt.customer.as_ref();
     rows.extend(customer.map(|name| Row::Sides("Customer".to_owned(), name.to_string())));

@@ -19,6 +19,8 @@ tenancy::events! {
         SaleCompleted(SaleChanged) = "sale.completed" version 1,
         /// A sale was voided in its shift.
         SaleVoided(SaleChanged) = "sale.voided" version 1,
+        /// A sale that a till made without a connection could not be completed, and waits for a member.
+        OfflineSaleHeld(OfflineSaleChanged) = "offline_sale.held" version 1,
         /// The provider of mobile money reported a payment to the till number of the business.
         MobilePaymentReceived(MobilePaymentChanged) = "mobile_payment.received" version 1,
         /// A request to pay on the telephone of a customer ended, with or without a payment.
@@ -68,4 +70,14 @@ pub struct PaymentRequestChanged {
     pub register_id: RegisterId,
     /// The status.
     pub status: PaymentRequestStatus,
+}
+
+/// A sale that a till made without a connection.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OfflineSaleChanged {
+    /// The id of the sale.
+    pub offline_sale_id: SaleId,
+    /// The register.
+    pub register_id: RegisterId,
 }

@@ -9,7 +9,7 @@ use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Money};
 
 use crate::ids::{SaleApprovalId, SaleId};
-use crate::sales::sale::SaleError;
+use crate::sales::sale_error::SaleError;
 
 values::words! {
     /// The action that was approved.

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use tenancy::TenantTx;
 use values::{Barcode, Measure, Money, NonNegative, Note, Positive, Quantity, QuantityDecimals, Reason};
 
-use crate::sales::sale::SaleError;
+use crate::sales::sale_error::SaleError;
 
 /// A line of a receipt to be completed.
 #[derive(Debug, Clone)]

@@ -41,6 +41,9 @@ pub(super) fn content_hash(sale: &Sale) -> Vec<u8> {
         "reason": sale.reason, "note": sale.note, "approvedBy": sale.approved_by, "soldBy": sale.sold_by,
         "soldAt": sale.sold_at.timestamp_micros(),
     });
+    if let Some(reference) = &sale.offline_reference {
+        content["offline"] = json!(reference);
+    }
     content["lines"] = sale.lines.iter().map(line).collect();
     content["returns"] = sale.returns.iter().map(back).collect();
     content["payments"] = sale.payments.iter().map(payment).collect();

@@ -1,26 +1,20 @@
 //! Receipts of the till: each sells articles, takes articles back, or does both, and is paid at once.
 
 use chrono::{DateTime, Utc};
-use inventory::article::ArticleError;
-use inventory::basket::{BasketError, BasketLine, MAX_LINES};
-use inventory::document::{IdTaken, PartError};
+use inventory::basket::BasketLine;
 use inventory::order::ChargedTax;
 use inventory::product_kind::ProductKind;
 use inventory::sold_bundle::SoldBundle;
 use inventory::sold_part::SoldPart;
 use inventory::stock::movement::Kind;
-use inventory::stock::{Cost, Posting, StockError};
+use inventory::stock::{Cost, Posting};
 use inventory::{CustomerId, LocationId, VariantId};
-use tenancy::{DbError, SellingError};
 use tokio_postgres::types::Json;
-use values::{ActorId, Money, Name, Note, Quantity, Reason, Sku, StockValue, TooFine};
+use values::{ActorId, Money, Name, Note, Quantity, Reason, ShortText, Sku, StockValue};
 
-use crate::credit::credit_posting::CreditError;
 use crate::ids::{RegisterId, SaleId, SaleLineId, SaleReturnId, ShiftId};
-use crate::mobile_money::mobile_use::MobileUseError;
 use crate::registers::register::receipt_reference;
-use crate::sales::approval::Approves;
-use crate::sales::sale_payment::{SalePayment, SalePaymentError};
+use crate::sales::sale_payment::SalePayment;
 
 values::words! {
     /// The kind of a receipt.
@@ -79,6 +73,8 @@ pub struct Sale {
     pub reason: Option<Reason>,
     /// A note about the receipt.
     pub note: Option<Note>,
+    /// The number that the till printed while it had no connection.
+    pub offline_reference: Option<ShortText>,
     /// The member who approved a discount or a return at the till of the cashier.
     pub approved_by: Option<ActorId>,
     /// The user or program that completed it.
@@ -108,7 +104,8 @@ pub struct Sale {
 
 tenancy::from_row!(Sale {
     id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal, discount, returned,
-    tax, total, rounding, reason, note, approved_by, sold_by, sold_at, voided_by, voided_at, void_reason,
+    tax, total, rounding, reason, note, offline_reference, approved_by, sold_by, sold_at, voided_by, voided_at,
+    void_reason,
     version, chain_hash, void_hash,
 } with { lines: Vec::new(), returns: Vec::new(), payments: Vec::new() });
 
@@ -316,145 +313,3 @@ tenancy::from_row!(SaleReturn {
     tax,
     taxes,
 });
-
-/// A receipt was not completed or voided. `index` is a position in the request, from 0.
-#[derive(Debug, thiserror::Error)]
-pub enum SaleError {
-    /// There is no such receipt.
-    #[error("there is no such sale")]
-    NotFound,
-    /// The licence of the business does not let it sell.
-    #[error(transparent)]
-    Licence(#[from] SellingError),
-    /// There is no such register, or it is archived.
-    #[error("there is no such register")]
-    UnknownRegister,
-    /// The register has no open shift.
-    #[error("the register has no open shift; open one before you sell")]
-    NoShift,
-    /// Nothing is sold and nothing comes back, or too much.
-    #[error(
-        "send at least one line, return or payment into credit; at most {MAX_LINES} lines and returns are \
-         allowed"
-    )]
-    LineCount,
-    /// The actor may not do this without the approval of a member who may.
-    #[error(
-        "a member with the permission till.approve must approve the {approves} at this till; then repeat the \
-         request with the approved id"
-    )]
-    NeedsApproval {
-        /// The action that must be approved.
-        approves: Approves,
-        /// The discount, or the amount that is given back; `None` for a void.
-        amount: Option<Money>,
-    },
-    /// Something comes back without a reason.
-    #[error("send a reason, because the request has returns")]
-    NoReason,
-    /// The lines cannot be sold.
-    #[error(transparent)]
-    Basket(#[from] BasketError),
-    /// A line has no quantity, and no label that has one.
-    #[error("send a quantity greater than zero; only the barcode of a scale's label has its own")]
-    NoQuantity {
-        /// The position of the line.
-        index: usize,
-    },
-    /// A line has a quantity, and a label that has one, too.
-    #[error("the label of the scale has the quantity; leave the quantity out")]
-    LabelQuantity {
-        /// The position of the line.
-        index: usize,
-    },
-    /// The label has an amount, and the line has another price, or the article has no price.
-    #[error(
-        "the amount on the label of the scale fits no quantity at the list price; print a new label, or \
-         leave another price out"
-    )]
-    LabelPrice {
-        /// The position of the line.
-        index: usize,
-    },
-    /// There is no such customer.
-    #[error("there is no such customer")]
-    UnknownCustomer,
-    /// The customer is archived.
-    #[error("the customer is archived; restore the customer, or choose another one")]
-    ArchivedCustomer,
-    /// Something cannot come back.
-    #[error(transparent)]
-    Part(#[from] PartError),
-    /// An amount to give back is zero or negative.
-    #[error("the amount must be greater than zero")]
-    NotPositive {
-        /// The position of the return; `None` for the amount of the whole refund.
-        index: Option<usize>,
-    },
-    /// An amount that is given back is finer than the currency.
-    #[error("{reason}")]
-    TooFine {
-        /// The position of the return; `None` for the amount of the whole refund.
-        index: Option<usize>,
-        /// The number of decimals of the currency.
-        reason: TooFine,
-    },
-    /// More money would be given back than is left of the line or the receipt.
-    #[error("only {} is left to refund; reduce the amount", .left.plain())]
-    TooMuch {
-        /// The position of the return; `None` for the amount of the whole refund.
-        index: Option<usize>,
-        /// The largest amount.
-        left: Money,
-    },
-    /// Nothing is left that could come back.
-    #[error("nothing is left of this sale; everything came back")]
-    NothingLeft,
-    /// The receipt, or one of which something should come back, was voided.
-    #[error("the sale was voided; it cannot be refunded or voided again")]
-    Voided,
-    /// The shift of the receipt is not open any more.
-    #[error("the shift of the sale is not open any more; refund the sale instead")]
-    ShiftOver,
-    /// A fiscal device signs the receipt.
-    #[error("a receipt that a fiscal device signs cannot be voided; correct it with a new sale or refund")]
-    Fiscal,
-    /// The receipt takes articles back, or articles of it came back.
-    #[error(
-        "a receipt with returns cannot be voided; sell the returned articles again, or refund the others"
-    )]
-    HasReturns,
-    /// The credit of a voucher or an account cannot change.
-    #[error(transparent)]
-    Credit(#[from] CreditError),
-    /// A payment by mobile money was not accepted.
-    #[error(transparent)]
-    Mobile(#[from] MobileUseError),
-    /// The receipt put money into a voucher or an account that was spent since. Holds what is left.
-    #[error(
-        "the sale cannot be voided: its voucher or account has only {} left; refund its articles instead",
-        .0.plain()
-    )]
-    CreditSpent(Money),
-    /// The payments do not settle the receipt.
-    #[error(transparent)]
-    Payment(#[from] SalePaymentError),
-    /// The total is larger than an amount can be.
-    #[error("the total exceeds the largest amount, 9999999999.9999; split the sale")]
-    TooLarge,
-    /// Another document has the chosen id.
-    #[error(transparent)]
-    IdTaken(#[from] IdTaken),
-    /// The stock cannot change as the receipt requires.
-    #[error(transparent)]
-    Stock(#[from] StockError),
-    /// A query failed.
-    #[error("a query about a sale failed")]
-    Db(#[from] DbError),
-}
-
-impl From<ArticleError> for SaleError {
-    fn from(error: ArticleError) -> Self {
-        BasketError::from(error).into()
-    }
-}

@@ -13,7 +13,8 @@ use tokio_postgres::types::Json;
 use values::{Money, Positive, Quantity, Reason, StockValue};
 
 use crate::ids::{SaleId, SaleLineId, SaleReturnId};
-use crate::sales::sale::{SaleError, SaleLine, SaleReturn};
+use crate::sales::sale::{SaleLine, SaleReturn};
+use crate::sales::sale_error::SaleError;
 use crate::sales::sale_list::Earlier;
 
 /// Something that comes back.

@@ -14,7 +14,8 @@ use crate::ids::SaleId;
 use crate::mobile_money::mobile_use::{self, DecidedUses};
 use crate::records::event::{Event, SaleChanged};
 use crate::sales::receipt_chain;
-use crate::sales::sale::{Sale, SaleError, SaleLine, SaleReturn};
+use crate::sales::sale::{Sale, SaleLine, SaleReturn};
+use crate::sales::sale_error::SaleError;
 use crate::sales::sale_payment::SalePayment;
 
 /// The changes that a receipt decided under locks.
@@ -69,12 +70,12 @@ async fn insert(tx: &TenantTx, request: &Requested<SaleId>, sale: &Sale) -> Resu
     const INSERT: &str = concatcp!(
         "INSERT INTO sales (id, register_id, shift_id, location_id, customer_id, series, number, subtotal,
                             discount, returned, tax, total, rounding, reason, note, sold_by, sold_at,
-                            request_hash, kind, approved_by, chain_hash)
+                            request_hash, kind, approved_by, chain_hash, offline_reference)
          SELECT $3, $4, $5, $6, $7, $2, ",
         counter::TAKEN_IN_SERIES,
         ", $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, ",
         receipt_chain::NEXT,
-        " RETURNING number"
+        ", $22 RETURNING number"
     );
     let params: tenancy::Params<'_> = &[
         &Counter::TillReceipt,
@@ -98,6 +99,7 @@ async fn insert(tx: &TenantTx, request: &Requested<SaleId>, sale: &Sale) -> Resu
         &sale.kind,
         &sale.approved_by,
         &receipt_chain::content_hash(sale),
+        &sale.offline_reference,
     ];
     counter::insert_in_series(tx, Counter::TillReceipt, &sale.series, INSERT, params).await
 }

@@ -4,7 +4,7 @@
 //! The shift stays open until the transaction ends, because the receipt holds it in a lock that its close
 //! needs: a receipt is in the Z report of its shift, or is refused.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use inventory::basket::{self, Articles, Basket, BasketError, MAX_LINES, NewBasket};
 use inventory::customer::Buyer;
 use inventory::document::{self, Outcome, Requested};
@@ -23,12 +23,15 @@ use crate::mobile_money::mobile_use;
 use crate::registers::register::{self, Register};
 use crate::sales::approval::{self, Approves};
 use crate::sales::asked_line::{self, AskedLine};
-use crate::sales::sale::{Sale, SaleError, SaleKind, SaleLine};
+use crate::sales::offline_sale::MadeOffline;
+use crate::sales::sale::{Sale, SaleKind, SaleLine};
+use crate::sales::sale_error::SaleError;
 use crate::sales::sale_list::{find, lock_earlier};
-use crate::sales::sale_payment::{Due, NewSalePayment, Settled};
+use crate::sales::sale_payment::NewSalePayment;
 pub use crate::sales::sale_return::Back;
 use crate::sales::sale_return::TakingBack;
 use crate::sales::sale_store::{self, Changes};
+use crate::sales::settling::{Due, Settled};
 use crate::shifts::shift;
 
 /// A receipt to be completed.
@@ -58,6 +61,8 @@ pub struct NewSale {
     pub note: Option<Note>,
     /// The payments.
     pub payments: Vec<NewSalePayment>,
+    /// What the till noted if it made the sale without a connection.
+    pub made_offline: Option<MadeOffline>,
 }
 
 impl NewSale {
@@ -67,6 +72,21 @@ impl NewSale {
             payment.method.is_credit() && payment.amount.is_none_or(Money::is_negative)
         };
         self.payments.iter().any(is_deposit)
+    }
+
+    /// The time of the sale.
+    fn sold_at(&self, tx: &TenantTx) -> DateTime<Utc> {
+        self.made_offline.as_ref().map_or_else(|| tx.now(), |made| made.sold_at)
+    }
+}
+
+/// A till without a connection sends all its prices. Those that were the list prices are no agreed prices.
+fn leave_list_prices(basket: &mut NewBasket, articles: &Articles) {
+    for (index, line) in basket.lines.iter_mut().enumerate() {
+        let list_price = articles.list_price(index);
+        if line.price.as_ref().is_some_and(|(price, _)| Some(price.get()) == list_price) {
+            line.price = None;
+        }
     }
 }
 
@@ -106,7 +126,8 @@ struct TillTerms {
 
 tenancy::from_row!(TillTerms { cash_rounding, today, fiscal_year });
 
-async fn till_terms(tx: &TenantTx) -> Result<TillTerms, DbError> {
+/// The settings at the time of the sale.
+async fn till_terms(tx: &TenantTx, sold_at: DateTime<Utc>) -> Result<TillTerms, DbError> {
     const TERMS: &str = concat!(
         "SELECT cash_rounding, today,
                 extract(year FROM today - make_interval(months => fiscal_year_starts_in - 1)) AS fiscal_year
@@ -114,7 +135,7 @@ async fn till_terms(tx: &TenantTx) -> Result<TillTerms, DbError> {
         day_of!("$1::timestamptz", "s"),
         " AS today FROM settings s) s"
     );
-    tx.row(TERMS, &[&tx.now()]).await
+    tx.row(TERMS, &[&sold_at]).await
 }
 
 /// The rows behind a receipt: read in one flight, and held until the transaction ends.
@@ -129,9 +150,9 @@ struct Ground {
 
 async fn read_ground(tx: &TenantTx, new: &NewSale, basket: &NewBasket) -> Result<Ground, SaleError> {
     let variants = basket::variants(tx, &basket.lines).await?;
-    let (terms, till, register, shift, articles, buyer) = all((
+    let (terms, till, register, shift, mut articles, buyer) = all((
         settings::terms(tx),
-        till_terms(tx),
+        till_terms(tx, new.sold_at(tx)),
         register::hold(tx, new.register_id),
         shift::hold_open(tx, new.register_id),
         basket::articles(tx, variants),
@@ -145,20 +166,30 @@ async fn read_ground(tx: &TenantTx, new: &NewSale, basket: &NewBasket) -> Result
     if buyer.is_archived {
         return Err(SaleError::ArchivedCustomer);
     }
+    if let Some(made) = &new.made_offline {
+        articles.take_prices_of(tx, made.sold_at).await?;
+    }
     Ok(Ground { terms, till, register, shift_id, articles, buyer })
 }
 
 async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sale, SaleError> {
+    let sold_at = new.sold_at(tx);
+    if let Some(made) = &new.made_offline {
+        made.check(tx.now())?;
+    }
     if !new.lines.is_empty() {
-        tx.tenant().licence.check_selling(tx.now())?;
+        tx.tenant().licence.check_selling(sold_at)?;
     }
     let id = new.request.id;
-    let basket = NewBasket {
+    let mut basket = NewBasket {
         lines: asked_line::read(tx, &new.lines).await?,
         discount: new.discount,
         may_set_prices: new.may_set_prices,
     };
     let ground = read_ground(tx, new, &basket).await?;
+    if new.made_offline.is_some() {
+        leave_list_prices(&mut basket, &ground.articles);
+    }
     let (basket, discount_approved_by) = price(tx, id, basket, &ground, actor).await?;
     let TakingBack { earlier, returns, mut postings, .. } = take_back(tx, new, &ground).await?;
     let Basket { subtotal, discount, tax, total, lines } = basket;
@@ -172,13 +203,16 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         false => Some(approval::require(tx, id, Approves::Refund, Some(returned), actor).await?),
     };
     let total = total - returned;
+    if new.made_offline.as_ref().is_some_and(|made| made.total != total) {
+        return Err(SaleError::OfflineTotal(total));
+    }
     let mut settled = settle(tx, new, &ground, total, returned)?;
     let to_credit = settled.credit_postings(&new.payments, new.customer_id)?;
 
     let mut lines: Vec<SaleLine> = lines.into_iter().map(|line| SaleLine::new(id, line)).collect();
     let first_sold = postings.len();
     postings.extend(lines.iter().map(|line| line.leaves(ground.register.location_id)));
-    let stock = decide(tx, &postings).await?;
+    let stock = decide(tx, &postings).await?.moved_at(new.made_offline.as_ref().map(|made| made.sold_at));
     for (line, posted) in lines.iter_mut().zip(&stock.posted[first_sold..]) {
         line.cost = posted.cost;
     }
@@ -195,7 +229,11 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         shift_id,
         location_id: register.location_id,
         customer_id: new.customer_id,
-        series: format!("{}-{}", register.series, till.fiscal_year),
+        // Receipts that a till made without a connection have a series of their own.
+        series: match new.made_offline {
+            Some(_) => format!("{}-F-{}", register.series, till.fiscal_year),
+            None => format!("{}-{}", register.series, till.fiscal_year),
+        },
         number: 0,
         kind: SaleKind::of(&lines, &returns),
         subtotal,
@@ -206,9 +244,10 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         rounding: settled.rounding,
         reason: new.reason.clone(),
         note: new.note.clone(),
+        offline_reference: new.made_offline.as_ref().map(|made| made.reference.clone()),
         approved_by: refund_approved_by.or(discount_approved_by),
         sold_by: actor,
-        sold_at: tx.now(),
+        sold_at,
         voided_by: None,
         voided_at: None,
         void_reason: None,

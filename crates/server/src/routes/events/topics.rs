@@ -20,7 +20,7 @@ pub fn permission_of(topic: &str) -> Permission {
         "order" => Permission::OrdersRead,
         "transfer" | "count" | "stock" | "low_stock" => Permission::StockRead,
         "purchase_order" | "supplier" => Permission::PurchasingReceive,
-        "shift" | "sale" | "mobile_payment" | "payment_request" => Permission::TillRead,
+        "shift" | "sale" | "offline_sale" | "mobile_payment" | "payment_request" => Permission::TillRead,
         // The licence, which every member may read.
         "licence" => Permission::CatalogueRead,
         // A topic of a later release.

@@ -3,6 +3,7 @@
 pub mod cash_movements;
 pub mod credit;
 pub mod mobile_payments;
+pub mod offline_sales;
 pub mod parked_sales;
 pub mod payment_requests;
 pub mod provider_reports;
@@ -46,6 +47,11 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(credit::list_voucher_movements)
         .service(credit::show_of_customer)
         .service(credit::list_of_customer)
+        .service(offline_sales::list)
+        .service(offline_sales::create)
+        .service(offline_sales::show)
+        .service(offline_sales::complete_held)
+        .service(offline_sales::discard)
         .service(payment_requests::list)
         .service(payment_requests::create)
         .service(payment_requests::show)

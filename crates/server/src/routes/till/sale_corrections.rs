@@ -104,6 +104,7 @@ pub async fn refund(
         reason: Some(body.reason),
         note: body.note,
         payments: Pay::all(body.payments)?,
+        made_offline: None,
     };
     complete(&state, &once, &new).await
 }

@@ -69,6 +69,9 @@ pub struct SaleView {
     /// The reason of the returns. null if there are no returns.
     reason: Option<Reason>,
     note: Option<Note>,
+    /// The number that the till printed when it made the sale without a connection. null for other sales.
+    #[schema(example = "R1-OFF-000017")]
+    offline_reference: Option<ShortText>,
     /// The member who approved a discount or returns. null if no approval was necessary.
     approved_by: Option<ActorId>,
     /// The user or program that completed the sale; null for the platform.
@@ -212,6 +215,7 @@ impl SaleView {
             payments: sale.payments.into_iter().map(|paid| SalePaymentView::new(paid, currency)).collect(),
             reason: sale.reason,
             note: sale.note,
+            offline_reference: sale.offline_reference,
             approved_by: sale.approved_by,
             sold_by: sale.sold_by,
             sold_at: sale.sold_at,

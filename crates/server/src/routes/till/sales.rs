@@ -201,6 +201,7 @@ impl Sell {
             reason: self.reason,
             note: self.note,
             payments: Pay::all(self.payments)?,
+            made_offline: None,
         })
     }
 }
