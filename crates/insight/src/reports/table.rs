@@ -1,5 +1,7 @@
 //! Reports as tables for spreadsheets: CSV (RFC 4180) and XLSX.
 
+use std::fmt;
+
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
 use values::{Currency, Money, Quantity, guard_formula};
 
@@ -18,6 +20,8 @@ pub enum Cell {
     Text(String),
     /// A number in decimal notation, with the decimals that are shown.
     Number(String),
+    /// A number of rows or documents.
+    Count(i64),
 }
 
 /// A report as a table.
@@ -79,7 +83,7 @@ impl Table {
             .from_writer(Vec::new());
         writer.write_record(self.columns)?;
         for row in &self.rows {
-            writer.write_record(row.iter().map(Cell::text))?;
+            writer.write_record(row.iter().map(Cell::to_string))?;
         }
         Ok(writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?)
     }
@@ -102,6 +106,7 @@ impl Table {
             for (column, cell) in (0..).zip(row) {
                 match cell {
                     Cell::Text(text) => sheet.write_with_format(place, column, text, &format)?,
+                    Cell::Count(count) => sheet.write_with_format(place, column, *count, &format)?,
                     Cell::Number(text) => {
                         let format = format.clone().set_num_format(number_format(text));
                         // A spreadsheet computes with floats of 15 digits. The file is for people; CSV and JSON
@@ -129,13 +134,16 @@ fn number_format(text: &str) -> String {
     }
 }
 
-impl Cell {
-    fn text(&self) -> &str {
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) | Self::Number(text) => text,
+            Self::Text(text) | Self::Number(text) => f.write_str(text),
+            Self::Count(count) => count.fmt(f),
         }
     }
+}
 
+impl Cell {
     /// A text that the program made, such as a day or an id.
     fn key(text: Option<&str>) -> Self {
         Self::Text(text.unwrap_or_default().to_owned())
@@ -146,10 +154,6 @@ impl Cell {
         let mut text = text.unwrap_or_default().to_owned();
         guard_formula(&mut text);
         Self::Text(text)
-    }
-
-    fn count(count: i64) -> Self {
-        Self::Number(count.to_string())
     }
 
     fn quantity(quantity: Quantity) -> Self {
@@ -174,7 +178,7 @@ impl TableRow for Sales {
             Cell::key(self.key.as_deref()),
             Cell::written(self.name.as_deref()),
             Cell::written(self.sku.as_deref()),
-            Cell::count(self.orders),
+            Cell::Count(self.orders),
             Cell::quantity(self.sold),
             Cell::quantity(self.returned),
             money(self.discount),
@@ -197,7 +201,7 @@ impl TableRow for Payments {
         vec![
             Cell::key(self.key.as_deref()),
             Cell::written(self.name.as_deref()),
-            Cell::count(self.payments),
+            Cell::Count(self.payments),
             money(self.received),
             money(self.paid_back),
             money(self.net()),
@@ -229,7 +233,7 @@ impl TableRow for Adjusted {
         vec![
             Cell::key(self.kind.map(|kind| kind.as_str())),
             Cell::written(self.reason.as_ref().map(|reason| reason.as_str())),
-            Cell::count(self.movements),
+            Cell::Count(self.movements),
             Cell::quantity(self.added),
             Cell::quantity(self.removed),
             Cell::amount(self.value, currency),

@@ -31,22 +31,14 @@ use inventory::{
 use tenancy::TenantTx;
 use values::{ActorId, Currency, NonNegative, Note, QuantityDecimals, Reason, ShortText, Sku};
 
-use super::shelves::{Item, Shelf};
+use super::shelves::{CUSTOMERS, Item, SUPPLIERS, Shelf};
 use super::texts::{money, name, not_negative, percent, positive, quantity, tags_of, variant};
+use super::tills::Tills;
 use super::{DemoError, data};
 
 const DAYS: u64 = 42;
-const SUPPLIERS: [(&str, &str, i16); 2] =
-    [("Northern Wholesale", "orders@northern.example", 4), ("Brandt & Sons", "sales@brandt.example", 9)];
-const CUSTOMERS: [&str; 6] = [
-    "Amina Odhiambo",
-    "Jonas Weber",
-    "Riverside School",
-    "Hill Street Builders",
-    "Marta Silva",
-    "Café Aroma",
-];
-
+/// The tills are used for three weeks.
+const DAYS_OF_TILLS: u64 = 21;
 /// Writes the history of one business into its tables.
 pub struct History<'a> {
     tx: &'a TenantTx,
@@ -81,22 +73,42 @@ impl<'a> History<'a> {
     ///
     /// # Errors
     /// [`DemoError`].
-    pub async fn tell(mut self, shelves: &'static [Shelf]) -> Result<(), DemoError> {
+    pub async fn tell(mut self, shelves: &'static [Shelf], sellers: Vec<ActorId>) -> Result<(), DemoError> {
         self.turn_to(DAYS, 7);
         self.open(shelves).await?;
+        let mut tills = Tills::set_up(self.tx, sellers).await?;
+        // Cheap goods are bought in large quantities, by order.
+        let cheap = money("1")?;
+        let is_dear = |goods: &&Goods| money(goods.item.price).is_ok_and(|price| price > cheap);
+        let variants: Vec<VariantId> = self.goods.iter().filter(is_dear).map(|goods| goods.id).collect();
         for ago in (1..DAYS).rev() {
             self.turn_to(ago, 8);
-            if ago % 14 == 0 {
+            if ago % 3 == 1 {
                 self.restock().await?;
+            }
+            if ago <= DAYS_OF_TILLS {
+                tills.open().await?;
             }
             for hour in 0..self.random.u64(2..6) {
                 self.turn_to(ago, 9 + 2 * hour);
                 self.sell().await?;
+                if ago <= DAYS_OF_TILLS {
+                    tills.sell(&mut self.random, &variants, &self.customers).await?;
+                }
             }
+            self.turn_to(ago, 19);
+            tills.close(&mut self.random).await?;
             self.close_the_day(ago).await?;
+        }
+        self.tx.set_now(self.now - TimeDelta::hours(2));
+        tills.open().await?;
+        for minutes in [100, 80, 60] {
+            self.tx.set_now(self.now - TimeDelta::minutes(minutes));
+            tills.sell(&mut self.random, &variants, &self.customers).await?;
         }
         self.tx.set_now(self.now - TimeDelta::minutes(40));
         self.wait_for_goods().await?;
+        tills.wait(self.goods[0].id).await?;
         self.tx.set_now(self.now);
         Ok(())
     }
@@ -289,10 +301,10 @@ impl<'a> History<'a> {
         }
     }
 
-    /// Orders the first four variants of each supplier, and receives all ordered goods.
+    /// Orders the first seven variants of each supplier, and receives all ordered goods.
     async fn restock(&self) -> Result<(), DemoError> {
         for supplier in 0..self.suppliers.len() {
-            let lines = self.some_of(supplier, 4, |item| item.reorder_level)?;
+            let lines = self.some_of(supplier, 7, |item| item.reorder_level)?;
             let order =
                 self.order(supplier, lines, None, &[PurchaseStatus::Sent, PurchaseStatus::Confirmed]).await?;
             self.receive(&order, Vec::new(), Some("D-1001")).await?;

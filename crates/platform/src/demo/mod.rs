@@ -4,12 +4,14 @@
 mod history;
 mod shelves;
 mod texts;
+mod tills;
 
 use chrono::Utc;
+use identity::AppSlug;
 use identity::PasswordPolicy;
 use identity::membership::{MemberOf, MembershipError};
 use identity::role::OWNER_ROLE;
-use identity::user::LoginName;
+use identity::user::{self, LoginName};
 use inventory::adjustment::AdjustmentError;
 use inventory::category::CategoryError;
 use inventory::count::CountError;
@@ -23,9 +25,9 @@ use inventory::tax_class::TaxError;
 use inventory::transfer::TransferError;
 use secrecy::SecretString;
 use std::sync::Arc;
-use tenancy::{Database, DbError, SharedScope, Tenant, TenantSlug, tenant};
+use tenancy::{Database, DbError, SharedScope, SharedTx, Tenant, TenantSlug, tenant};
 use values::Currency;
-use values::{Email, Name, PageRequest};
+use values::{ActorId, Email, Name, PageRequest};
 
 use self::history::History;
 use self::shelves::{GROCERIES, HARDWARE, Shelf};
@@ -59,6 +61,14 @@ pub const LOGINS: [Login; 6] = [
     Login { slug: Some("business1"), email: "cashier1@test.com", role: "STAFF" },
     Login { slug: Some("business2"), email: "owner2@test.com", role: OWNER_ROLE },
     Login { slug: None, email: "admin@test.com", role: "super_admin" },
+];
+
+/// The members of the app pos: the business, the email and the role.
+const CASHIERS: [(&str, &str, &str); 4] = [
+    ("business1", "cashier1@test.com", "cashier"),
+    ("business1", "manager1@test.com", "supervisor"),
+    ("business1", "owner1@test.com", "shop_admin"),
+    ("business2", "owner2@test.com", "shop_admin"),
 ];
 
 /// The demo data could not be created.
@@ -120,10 +130,17 @@ pub async fn seed(onboarding: &Onboarding, database: &Database) -> Result<bool, 
     for (slug, name) in BUSINESSES {
         let (tenant, is_new) = business(onboarding, database, slug, name).await?;
         changed |= is_new;
-        changed |= trade(database, &tenant, if slug == "business1" { HARDWARE } else { GROCERIES }).await?;
         for login in LOGINS.iter().filter(|login| login.slug == Some(slug) && login.role != OWNER_ROLE) {
             changed |= member(onboarding, login, &MemberOf::business(tenant.id)).await?;
         }
+        for (_, email, role) in CASHIERS.iter().filter(|(of, ..)| *of == slug) {
+            let login = Login { slug: Some(slug), email, role };
+            let pos = AppSlug::parse("pos").map_err(data)?;
+            changed |= member(onboarding, &login, &MemberOf::app_of(pos, Some(tenant.id))).await?;
+        }
+        let sellers = sellers(database, slug).await?;
+        let shelves = if slug == "business1" { HARDWARE } else { GROCERIES };
+        changed |= trade(database, &tenant, shelves, &sellers).await?;
     }
     for login in LOGINS.iter().filter(|login| login.slug.is_none()) {
         changed |= member(onboarding, login, &MemberOf::platform()).await?;
@@ -189,12 +206,24 @@ async fn member(onboarding: &Onboarding, login: &Login, place: &MemberOf) -> Res
     }
 }
 
+/// The members who sell at the tills of a business.
+async fn sellers(database: &Database, slug: &str) -> Result<Vec<ActorId>, DemoError> {
+    let mut sellers = Vec::new();
+    for (_, email, _) in CASHIERS.iter().filter(|(of, ..)| *of == slug) {
+        let login = LoginName::Email(Email::parse(email).map_err(data)?);
+        let find = async |tx: &SharedTx| user::find_by_login(tx, &login, None).await;
+        sellers.extend(database.read_shared(SharedScope::Platform, find).await?.map(ActorId::person));
+    }
+    Ok(sellers)
+}
+
 /// Fills an empty catalogue and adds some weeks of trading. A catalogue that has a product stays unchanged.
 /// One transaction writes everything: a business has all of its demo data or none.
 async fn trade(
     database: &Database,
     tenant: &Arc<Tenant>,
     shelves: &'static [Shelf],
+    sellers: &[ActorId],
 ) -> Result<bool, DemoError> {
     let now = Utc::now();
     database
@@ -203,7 +232,7 @@ async fn trade(
             if !first.data.is_empty() {
                 return Ok(false);
             }
-            History::new(tx, now).tell(shelves).await?;
+            History::new(tx, now).tell(shelves, sellers.to_vec()).await?;
             Ok(true)
         })
         .await

@@ -1,4 +1,18 @@
-//! The products of the demo businesses.
+//! The products of the demo businesses, with their suppliers and customers.
+
+/// The suppliers: the name, the email and the lead time in days.
+pub const SUPPLIERS: [(&str, &str, i16); 2] =
+    [("Northern Wholesale", "orders@northern.example", 4), ("Brandt & Sons", "sales@brandt.example", 9)];
+
+/// The names of the customers.
+pub const CUSTOMERS: [&str; 6] = [
+    "Amina Odhiambo",
+    "Jonas Weber",
+    "Riverside School",
+    "Hill Street Builders",
+    "Marta Silva",
+    "Café Aroma",
+];
 
 /// A product of the demo, with its variants and its supplier.
 pub struct Shelf {

@@ -56,7 +56,7 @@ pub enum MobileUseError {
         currency: String,
     },
     /// Less is left of the payment than the amount.
-    #[error("only {} is left of the payment; reduce the amount", .available.plain())]
+    #[error("the amount exceeds what is left of the payment, {}", .available.plain())]
     TooLittle {
         /// The position in the request.
         index: usize,

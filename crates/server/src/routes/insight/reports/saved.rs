@@ -364,6 +364,7 @@ fn object(table: &Table, row: &[Cell]) -> Value {
     let value = |cell: &Cell| match cell {
         Cell::Text(text) if text.is_empty() => Value::Null,
         Cell::Text(text) | Cell::Number(text) => Value::from(text.as_str()),
+        Cell::Count(count) => Value::from(*count),
     };
     let fields = table.columns.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), value(cell)));
     Value::Object(fields.collect::<Map<_, _>>())
