@@ -1,4 +1,5 @@
-//! Figures of the tills: each report agrees with the documents, in every grouping and format, and leads to them.
+//! Figures of the tills: each report agrees with the documents, in every grouping and format, and leads to
+//! them.
 
 use harness::till::{Cashier, open_shift, refund, register, sell};
 use harness::{Business, Client, Mailbox, TestApp, a_product};
@@ -25,8 +26,8 @@ fn rows(report: &Value, members: &[&str]) -> Vec<String> {
     report["data"].as_array().unwrap().iter().map(|row| told(row, members)).collect()
 }
 
-/// A day of trade: two registers and an order. Lamps (11.60 with 16 % VAT, cost 4), bread (5.50 with 10 % and a
-/// levy of 2 %), and a voucher, which is not sold goods. A sale is voided, and a lamp comes back.
+/// A day of trade: two registers and an order. Lamps (11.60 with 16 % VAT, cost 4), bread (5.50 with 10 %
+/// and a levy of 2 %), and a voucher, which is not sold goods. A sale is voided, and a lamp comes back.
 struct Day {
     tills: [Value; 2],
     seller: Value,
@@ -66,7 +67,8 @@ async fn trade(app: &TestApp, acme: &Business<'_>) -> Day {
     let back = json!({"returns": [{"lineId": sold["lines"][0]["id"], "quantity": "1"}]});
     let refunded = made(refund(&ann, &tills[1], &sold, back).await);
     let gift = json!({
-        "registerId": tills[0], "payments": [{"method": "cash", "amount": "50"}, {"method": "voucher", "amount": "-50"}],
+        "registerId": tills[0],
+        "payments": [{"method": "cash", "amount": "50"}, {"method": "voucher", "amount": "-50"}],
     });
     made(ann.submit("sales", &gift).await);
     let order = made(acme.submit("orders", &json!({"fulfil": true, "lines": bread})).await);
@@ -210,7 +212,8 @@ async fn shrinkage_and_dead_stock_are_found() {
     assert_eq!(read(&acme, "reports/dead-stock?days=30").await["data"], json!([]));
     let schema = &acme.tenant.schema;
     let age = format!(
-        "UPDATE {schema}.stock_movements SET occurred_at = occurred_at - interval '40 days' WHERE kind <> 'sale'"
+        "UPDATE {schema}.stock_movements SET occurred_at = occurred_at - interval '40 days' \
+        WHERE kind <> 'sale'"
     );
     app.database.as_owner().await.batch_execute(&age).await.unwrap();
     let dead = read(&acme, "reports/dead-stock?days=30").await;
@@ -335,7 +338,8 @@ async fn a_saved_report_is_read_and_mailed_by_its_business_alone() {
     assert_eq!((looked.reports, looked.next.map(|at| json!(at))), (0, Some(json!(next))));
     let schema = &acme.tenant.schema;
     let ready = format!(
-        "UPDATE {schema}.saved_reports SET next_mail_at = next_mail_at - interval '1 day' WHERE mail_to IS NOT NULL"
+        "UPDATE {schema}.saved_reports SET next_mail_at = next_mail_at - interval '1 day' \
+        WHERE mail_to IS NOT NULL"
     );
     owner.batch_execute(&ready).await.unwrap();
     assert_eq!(due().await.reports, 1);

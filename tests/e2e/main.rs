@@ -90,6 +90,7 @@ mod stock;
 mod stock_documents;
 mod team;
 mod terms;
+mod till_routes;
 mod tls;
 mod token_verifiers;
 mod total_loss;

@@ -1,5 +1,5 @@
-//! Mobile money, with a simulator of M-Pesa that is a program of its own: payments are reported twice, late, in
-//! any order, with other amounts and by forgers, and count once.
+//! Mobile money, with a simulator of M-Pesa that is a program of its own: payments are reported twice,
+//! late, in any order, with other amounts and by forgers, and count once.
 
 use std::time::Duration;
 
@@ -190,7 +190,8 @@ async fn a_reported_payment_counts_once_and_reaches_its_business_alone() {
     // A forger knows the form of a report, but no token.
     let platform = app.stranger("admin.localhost");
     let forged = json!({
-        "TransID": "FORGED1", "TransTime": "20261127102115", "TransAmount": "500", "BusinessShortCode": "522533",
+        "TransID": "FORGED1", "TransTime": "20261127102115", "TransAmount": "500",
+        "BusinessShortCode": "522533",
     });
     let address = app.settings.mobile_money().unwrap().unwrap().callbacks.of_payments();
     let known = address.rsplit_once("/api").unwrap().1;
@@ -390,7 +391,8 @@ async fn a_business_may_accept_confirmed_payments_alone() {
     let sale = made(sell_bolts(&acme, &shop, "1", json!({"reference": "SOON0001"})).await);
     // Money that is paid back needs no report.
     let back = json!({
-        "registerId": shop.0, "reason": "broken", "payments": [{"method": "mobile_money", "reference": "OUT1"}],
+        "registerId": shop.0, "reason": "broken",
+        "payments": [{"method": "mobile_money", "reference": "OUT1"}],
     });
     let refund = acme.submit(&format!("sales/{}/refunds", sale["id"].as_str().unwrap()), &back).await;
     assert_eq!(refund.status, 201, "{refund:?}");

@@ -117,7 +117,8 @@ async fn a_word_of_a_later_release_is_an_error_in_every_column() {
     let request = json!({"registerId": register, "phone": "+254712345678", "amount": "1"});
     assert_eq!(acme.submit("payment-requests", &request).await.status, 201);
     let offline = json!({
-        "id": uuid::Uuid::now_v7(), "registerId": register, "reference": "OFF-1", "soldAt": chrono::Utc::now(),
+        "id": uuid::Uuid::now_v7(), "registerId": register, "reference": "OFF-1",
+        "soldAt": chrono::Utc::now(),
         "lines": [{"variantId": bolt, "quantity": "1"}], "payments": [{"method": "cash"}], "total": "10",
     });
     let offline = acme.submit("offline-sales", &offline).await;

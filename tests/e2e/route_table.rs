@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::platform_routes;
+use crate::{platform_routes, till_routes};
 
 /// The callers that a route allows.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -23,6 +23,7 @@ pub type Route = (&'static str, &'static str, Who, Option<Value>);
 /// well-formed.
 pub fn table() -> Vec<Route> {
     let mut routes = routes_of_businesses();
+    routes.extend(till_routes::table());
     routes.extend(platform_routes::table());
     routes
 }
@@ -236,156 +237,6 @@ fn routes_of_businesses() -> Vec<Route> {
         ("GET", "/api/v1/audit", Member("audit.read"), None),
         ("GET", "/api/v1/locations", Member("stock.read"), None),
         ("POST", "/api/v1/locations", Member("settings.write"), Some(json!({"name": "New"}))),
-        ("GET", "/api/v1/registers", Member("till.read"), None),
-        ("POST", "/api/v1/registers", Member("till.manage"), Some(json!({"name": "New", "series": "R1"}))),
-        ("GET", "/api/v1/registers/{id}", Member("till.read"), None),
-        ("PATCH", "/api/v1/registers/{id}", Member("till.manage"), Some(json!({"name": "Changed"}))),
-        ("GET", "/api/v1/shifts", Member("till.read"), None),
-        (
-            "POST",
-            "/api/v1/shifts",
-            Member("till.sell"),
-            Some(json!({"registerId": "{register}", "openingFloat": "100"})),
-        ),
-        ("GET", "/api/v1/shifts/{id}", Member("till.read"), None),
-        (
-            "POST",
-            "/api/v1/shifts/{id}/close",
-            Member("till.sell"),
-            Some(json!({"counts": [{"method": "cash", "amount": "100"}]})),
-        ),
-        ("GET", "/api/v1/shifts/{id}/report", Member("till.read"), None),
-        ("GET", "/api/v1/shifts/{id}/cash-movements", Member("till.read"), None),
-        (
-            "POST",
-            "/api/v1/shifts/{id}/cash-movements",
-            Member("till.sell"),
-            Some(json!({"amount": "5", "reason": "change"})),
-        ),
-        (
-            "POST",
-            "/api/v1/shifts/{id}/approval",
-            Member("till.sell"),
-            Some(json!({"userId": key, "pin": "4071"})),
-        ),
-        ("GET", "/api/v1/sales", Member("till.read"), None),
-        (
-            "POST",
-            "/api/v1/sales",
-            Member("till.sell"),
-            Some(json!({
-                "registerId": "{register}", "lines": [{"variantId": "{variant}", "quantity": "1"}],
-                "payments": [{"method": "cash"}],
-            })),
-        ),
-        ("GET", "/api/v1/sales/{id}", Member("till.read"), None),
-        (
-            "POST",
-            "/api/v1/sales/{id}/refunds",
-            Member("till.sell"),
-            Some(json!({"registerId": "{register}", "reason": "broken", "payments": [{"method": "cash"}]})),
-        ),
-        ("POST", "/api/v1/sales/{id}/void", Member("till.sell"), Some(json!({"reason": "wrong article"}))),
-        (
-            "POST",
-            "/api/v1/sales/{id}/approval",
-            Member("till.sell"),
-            Some(json!({"userId": key, "pin": "4071", "approves": "void"})),
-        ),
-        ("GET", "/api/v1/sales/{id}/receipt", Member("till.read"), None),
-        ("POST", "/api/v1/sales/{id}/receipt/prints", Member("till.sell"), Some(json!({"format": "text"}))),
-        (
-            "POST",
-            "/api/v1/sales/{id}/receipt/mails",
-            Member("till.sell"),
-            Some(json!({"email": "ann@example.com"})),
-        ),
-        ("GET", "/api/v1/events", Member("catalogue.read"), None),
-        ("GET", "/api/v1/events/history", Member("catalogue.read"), None),
-        ("GET", "/api/v1/webhooks", Member("webhooks.manage"), None),
-        (
-            "POST",
-            "/api/v1/webhooks",
-            Member("webhooks.manage"),
-            Some(json!({"url": "https://example.com/hooks"})),
-        ),
-        ("GET", "/api/v1/webhooks/{id}", Member("webhooks.manage"), None),
-        ("PATCH", "/api/v1/webhooks/{id}", Member("webhooks.manage"), Some(json!({}))),
-        ("DELETE", "/api/v1/webhooks/{id}", Member("webhooks.manage"), None),
-        ("POST", "/api/v1/webhooks/{id}/rotate", Member("webhooks.manage"), Some(json!({}))),
-        ("POST", "/api/v1/webhooks/{id}/pause", Member("webhooks.manage"), None),
-        ("POST", "/api/v1/webhooks/{id}/resume", Member("webhooks.manage"), Some(json!({}))),
-        ("POST", "/api/v1/webhooks/{id}/skip", Member("webhooks.manage"), None),
-        ("POST", "/api/v1/webhooks/{id}/test", Member("webhooks.manage"), None),
-        (
-            "POST",
-            "/api/v1/webhooks/{id}/replays",
-            Member("webhooks.manage"),
-            Some(json!({"eventId": "00000000-0000-7000-8000-000000000000"})),
-        ),
-        ("DELETE", "/api/v1/webhooks/{id}/replays", Member("webhooks.manage"), None),
-        ("GET", "/api/v1/webhooks/{id}/deliveries", Member("webhooks.manage"), None),
-        ("GET", "/api/v1/offline-sales", Member("till.read"), None),
-        (
-            "POST",
-            "/api/v1/offline-sales",
-            Member("till.sell"),
-            Some(json!({
-                "id": "00000000-0000-7000-8000-000000000000", "registerId": "{register}", "reference": "OFF-1",
-                "soldAt": chrono::Utc::now(), "lines": [{"variantId": "{variant}", "quantity": "1"}],
-                "payments": [{"method": "cash"}], "total": "10",
-            })),
-        ),
-        ("GET", "/api/v1/offline-sales/{id}", Member("till.read"), None),
-        ("POST", "/api/v1/offline-sales/{id}/complete", Member("till.approve"), Some(json!({}))),
-        (
-            "POST",
-            "/api/v1/offline-sales/{id}/discard",
-            Member("till.approve"),
-            Some(json!({"reason": "entered by hand"})),
-        ),
-        ("GET", "/api/v1/payment-requests", Member("till.read"), None),
-        (
-            "POST",
-            "/api/v1/payment-requests",
-            Member("till.sell"),
-            Some(json!({"registerId": "{register}", "phone": "+254712345678", "amount": "10"})),
-        ),
-        ("GET", "/api/v1/payment-requests/{id}", Member("till.read"), None),
-        ("GET", "/api/v1/mobile-payments", Member("till.read"), None),
-        ("GET", "/api/v1/mobile-payments/{id}", Member("till.read"), None),
-        (
-            "POST",
-            "/api/v1/mobile-payments/{id}/assign",
-            Member("till.approve"),
-            Some(json!({"saleId": "{sale}"})),
-        ),
-        (
-            "POST",
-            "/api/v1/mobile-payments/{id}/dismiss",
-            Member("till.approve"),
-            Some(json!({"reason": "sent back"})),
-        ),
-        ("POST", "/api/v1/mobile-payments/{id}/reopen", Member("till.approve"), Some(json!({}))),
-        ("GET", "/api/v1/unconfirmed-payments", Member("till.read"), None),
-        ("POST", "/api/v1/mobile-money/payments/{token}", Anyone, Some(json!({}))),
-        ("POST", "/api/v1/mobile-money/requests/{business}/{id}/{token}", Anyone, Some(json!({}))),
-        ("GET", "/api/v1/parked-sales", Member("till.read"), None),
-        (
-            "POST",
-            "/api/v1/parked-sales",
-            Member("till.sell"),
-            Some(json!({
-                "registerId": "{register}", "lines": [{"variantId": "{variant}", "quantity": "1"}],
-            })),
-        ),
-        ("GET", "/api/v1/parked-sales/{id}", Member("till.read"), None),
-        ("POST", "/api/v1/parked-sales/{id}/recall", Member("till.sell"), Some(json!({}))),
-        ("GET", "/api/v1/vouchers", Member("till.approve"), None),
-        ("GET", "/api/v1/vouchers/{code}", Member("till.read"), None),
-        ("GET", "/api/v1/vouchers/{code}/movements", Member("till.read"), None),
-        ("GET", "/api/v1/customers/{id}/credit", Member("orders.read"), None),
-        ("GET", "/api/v1/customers/{id}/credit/movements", Member("orders.read"), None),
         ("GET", "/api/v1/locations/{id}", Member("stock.read"), None),
         ("PATCH", "/api/v1/locations/{id}", Member("settings.write"), Some(json!({"name": "Changed"}))),
         ("GET", "/api/v1/stock", Member("stock.read"), None),

@@ -62,8 +62,7 @@ fn orders(posted: &[Posted]) -> Vec<Value> {
     posted.iter().map(|message| message.body["data"]["orderId"].clone()).collect()
 }
 
-/// Waits for the first message about an order. A message that was on its way while somebody changed the webhook
-/// may come twice.
+/// Waits for the first message about an order. One that was on its way during a change may come twice.
 async fn first_about(receiver: &Receiver, order: &Value) -> Posted {
     for count in 1.. {
         let message = receiver.wait_for(count).await.swap_remove(count - 1);

@@ -1,8 +1,8 @@
 //! The till of a business, inside its own schema: registers, shifts, sales and receipts.
 //!
 //! As in `inventory`, every function that runs a query takes a [`tenancy::TenantTx`], and one file is one
-//! noun. A room imports only from rooms that stand before it: records, registers, shifts, credit, mobile_money,
-//! sales, receipts.
+//! noun. A room imports only from rooms that stand before it: records, registers, shifts, credit,
+//! mobile_money, sales, receipts.
 
 mod credit;
 mod ids;

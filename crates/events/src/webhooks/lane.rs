@@ -156,8 +156,8 @@ impl Lane {
             SELECT coalesce(p.last_position, 0) FROM shared.webhook_endpoints e
               LEFT JOIN shared.event_positions p ON p.tenant_id = e.tenant_id
              WHERE e.id = $1 AND e.version = $2 AND e.status = 'active'";
-        // Read before the events, so that none of up to there is still to come. Nothing goes out to an address,
-        // or with a secret, that somebody has changed.
+        // Read before the events, so that none of up to there is still to come. Nothing goes out to an
+        // address, or with a secret, that somebody has changed.
         let Some(last) = tx.value_opt::<i64>(LAST, &[&self.id, &self.version]).await? else {
             return Ok(Ahead::Nothing);
         };

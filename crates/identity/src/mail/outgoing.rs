@@ -215,7 +215,8 @@ pub(super) async fn record(
         UPDATE shared.mails
            SET state = $2, failure = $3, due_at = $4,
                -- The purchases of a customer, and figures, are kept no longer than necessary.
-               parameters = CASE WHEN template IN ('receipt', 'report') AND $2::text IN ('sent', 'dropped') THEN '{}'
+               parameters = CASE WHEN template IN ('receipt', 'report')
+               AND $2::text IN ('sent', 'dropped') THEN '{}'
                                  ELSE parameters END,
                sent_at = CASE WHEN $2::text = 'sent' THEN $5::timestamptz END
          WHERE id = $1";

@@ -1,5 +1,5 @@
-//! The business today: what was sold and paid so far, by hour, register, seller and method, and the same day of
-//! the week before.
+//! The business today: what was sold and paid so far, by hour, register, seller and method, and the same
+//! day of the week before.
 
 use chrono::{Days, NaiveDate};
 use inventory::settings;

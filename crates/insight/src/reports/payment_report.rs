@@ -27,8 +27,8 @@ values::words! {
 /// The payments of one day, method or other key, or of all.
 #[derive(Debug, Clone, Default)]
 pub struct Payments {
-    /// The day, the hour (00 to 23), the method or the id. `None` for the total, for payments of orders and of
-    /// the system.
+    /// The day, the hour (00 to 23), the method or the id. `None` for the total, for payments of orders and
+    /// of the system.
     pub key: Option<String>,
     /// The name of the register. `None` for other keys, and where `key` is `None`.
     pub name: Option<String>,
@@ -55,8 +55,8 @@ impl Payments {
     }
 }
 
-/// Begins the statement with the payments in the span, as table `paid`. Those of voided receipts do not count.
-/// The columns `key` and `name` follow, then [`FROM`] and joins, and then an end.
+/// Begins the statement with the payments in the span, as table `paid`. Those of voided receipts do not
+/// count. The columns `key` and `name` follow, then [`FROM`] and joins, and then an end.
 const PAID: &str = concatcp!(
     "WITH paid AS (
         SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, ",

@@ -171,8 +171,8 @@ pub(crate) const TRADED: &str = concatcp!(
     ") "
 );
 
-/// Goes on with the rows of each key. The columns `key`, `name` and `sku` follow, then [`FROM`] and joins, and
-/// then an end.
+/// Goes on with the rows of each key. The columns `key`, `name` and `sku` follow, then [`FROM`] and joins,
+/// and then an end.
 const KEYED: &str = ", keyed AS (SELECT ";
 
 const FROM: &str = ", t.* FROM traded t ";
@@ -392,7 +392,8 @@ const DOCUMENTS: &str = ")
     SELECT d.id, CASE WHEN o.id IS NULL THEN 'sale' ELSE 'order' END AS kind,
            coalesce(o.number, s.number) AS number, s.series, d.moved_at, d.net, d.tax, d.cost
       FROM (SELECT k.order_id AS id, max(k.moment AT TIME ZONE z.time_zone) AS moved_at,
-                   round(sum(k.total - k.refunded), 4) AS net, round(sum(k.tax), 4) AS tax, sum(k.cost) AS cost
+                   round(sum(k.total - k.refunded), 4) AS net, round(sum(k.tax), 4) AS tax,
+                   sum(k.cost) AS cost
               FROM keyed k CROSS JOIN settings z
              WHERE k.key IS NOT DISTINCT FROM $3 AND k.order_id < $4
              GROUP BY k.order_id ORDER BY k.order_id DESC LIMIT $5) d

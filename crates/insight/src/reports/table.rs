@@ -109,8 +109,8 @@ impl Table {
                     Cell::Count(count) => sheet.write_with_format(place, column, *count, &format)?,
                     Cell::Number(text) => {
                         let format = format.clone().set_num_format(number_format(text));
-                        // A spreadsheet computes with floats of 15 digits. The file is for people; CSV and JSON
-                        // are exact.
+                        // A spreadsheet computes with floats of 15 digits. The file is for people; CSV and
+                        // JSON are exact.
                         sheet.write_with_format(
                             place,
                             column,

@@ -111,7 +111,8 @@ pub enum ChoiceError {
     Period,
     /// Days without a sale are not of this report.
     #[error(
-        "days belongs to the report dead_stock and must be from 1 to {MAX_DEAD_DAYS}; leave it out or change it"
+        "days belongs to the report dead_stock and must be from 1 to {MAX_DEAD_DAYS}; \
+        leave it out or change it"
     )]
     Days,
 }

@@ -55,7 +55,8 @@ pub struct Schedule {
 pub enum ScheduleError {
     /// The day does not fit.
     #[error(
-        "day must be from 1 for Monday to 7 if every is week, from 1 to 28 if every is month, and left out otherwise"
+        "day must be from 1 for Monday to 7 if every is week, from 1 to 28 if every is month, \
+        and left out otherwise"
     )]
     Day,
     /// There are no addresses, or too many.
@@ -218,7 +219,8 @@ const NEXT: &str = "
            generate_series(($1::timestamptz AT TIME ZONE s.time_zone)::date,
                            ($1::timestamptz AT TIME ZONE s.time_zone)::date + 62, interval '1 day') AS day
      WHERE (day::date + $3::time) AT TIME ZONE s.time_zone > $1
-       AND CASE $2 WHEN 'week' THEN extract(isodow FROM day) = $4::smallint WHEN 'month' THEN extract(day FROM day) = $4::smallint
+       AND CASE $2 WHEN 'week' THEN extract(isodow FROM day) = $4::smallint
+       WHEN 'month' THEN extract(day FROM day) = $4::smallint
                    ELSE true END";
 
 async fn next_mail_at(tx: &TenantTx, schedule: Option<&Schedule>) -> Result<Option<DateTime<Utc>>, DbError> {
@@ -238,7 +240,8 @@ pub async fn insert(
 ) -> Result<(), SavedReportError> {
     const COUNT: &str = "SELECT count(*) FROM saved_reports";
     const INSERT: &str = "
-        INSERT INTO saved_reports (id, name, name_key, report, grouping, period, days, mail_every, mail_at, mail_day,
+        INSERT INTO saved_reports (id, name, name_key, report, grouping, period, days,
+        mail_every, mail_at, mail_day,
                                    mail_format, mail_to, next_mail_at, created_by, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)";
     if tx.value::<i64>(COUNT, &[]).await? >= MAX_REPORTS {
@@ -280,7 +283,8 @@ pub async fn replace(
     const REPLACE: &str = "
         UPDATE saved_reports
            SET name = $2, name_key = $3, report = $4, grouping = $5, period = $6, days = $7, mail_every = $8,
-               mail_at = $9, mail_day = $10, mail_format = $11, mail_to = $12, next_mail_at = $13, updated_at = $14,
+               mail_at = $9, mail_day = $10, mail_format = $11, mail_to = $12, next_mail_at = $13,
+               updated_at = $14,
                version = version + 1
          WHERE id = $1";
     lock(tx, id, if_version).await?;

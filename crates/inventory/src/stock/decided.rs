@@ -30,8 +30,8 @@ pub struct Decided {
 }
 
 impl Decided {
-    /// The same changes, whose movements were made at an earlier time. The balance after a movement is that at
-    /// its position, whatever its time.
+    /// The same changes, whose movements were made at an earlier time. The balance after a movement is that
+    /// at its position, whatever its time.
     #[must_use]
     pub fn moved_at(self, moved_at: Option<DateTime<Utc>>) -> Self {
         Self { moved_at, ..self }

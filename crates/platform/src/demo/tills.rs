@@ -1,4 +1,5 @@
-//! The tills of the demo: two registers with weeks of shifts, each closed with a Z report, and today's shifts.
+//! The tills of the demo: two registers with weeks of shifts, each closed with a Z report, and today's
+//! shifts.
 
 use chrono::TimeDelta;
 use insight::choice::{Choice, Period};
@@ -96,8 +97,8 @@ impl<'a> Tills<'a> {
         Ok(())
     }
 
-    /// Sells some of the variants at each register. Now and then, a sale is refunded or voided. A sale without
-    /// enough stock is skipped.
+    /// Sells some of the variants at each register. Now and then, a sale is refunded or voided. A sale
+    /// without enough stock is skipped.
     pub async fn sell(
         &mut self,
         random: &mut fastrand::Rng,
@@ -162,7 +163,7 @@ impl<'a> Tills<'a> {
     fn take(&mut self, at: usize, method: SaleMethod, amount: Money) {
         let counted = method.counted_as();
         let of_method = self.tills[at].taken.iter_mut().find(|(taken, _)| Some(*taken) == counted);
-        of_method.into_iter().for_each(|(_, taken)| *taken = *taken + amount);
+        of_method.into_iter().for_each(|(_, taken)| *taken += amount);
     }
 
     async fn complete(

@@ -26,7 +26,8 @@ tenancy::from_row!(OpenRequest { request_id, tenant_id, until });
 /// [`DbError`].
 pub async fn insert(tx: &SharedTx, tenant: TenantId, id: PaymentRequestId) -> Result<(), DbError> {
     const INSERT: &str = "
-        INSERT INTO shared.open_payment_requests (request_id, tenant_id, due_at, until) VALUES ($1, $2, $3, $4)
+        INSERT INTO shared.open_payment_requests (request_id, tenant_id, due_at, until)
+        VALUES ($1, $2, $3, $4)
             ON CONFLICT DO NOTHING";
     tx.execute(INSERT, &[&id, &tenant, &(tx.now() + FIRST), &(tx.now() + LONGEST)]).await.map(drop)
 }

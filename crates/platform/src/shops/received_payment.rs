@@ -146,7 +146,8 @@ pub(crate) async fn undelivered(tx: &SharedTx) -> Result<Vec<Undelivered>, DbErr
 /// [`DbError`].
 pub(crate) async fn is_one_undelivered(tx: &SharedTx) -> Result<bool, DbError> {
     const ANY: &str = "
-        SELECT EXISTS (SELECT FROM shared.received_payments WHERE delivered_at IS NULL AND tenant_id IS NOT NULL)";
+        SELECT EXISTS (SELECT FROM shared.received_payments
+        WHERE delivered_at IS NULL AND tenant_id IS NOT NULL)";
     tx.value(ANY, &[]).await
 }
 

@@ -34,7 +34,8 @@ const DELIVERY_PAUSE: TimeDelta = TimeDelta::seconds(10);
 /// Delivers payments, and asks for outcomes.
 ///
 /// # Errors
-/// [`DbError`] when the shared tables cannot be read. A business that cannot be reached waits for the next run.
+/// [`DbError`] when the shared tables cannot be read. A business that cannot be reached waits for the next
+/// run.
 pub async fn settle(owner_database: &OwnerDatabase, mobile_money: &MobileMoney) -> Result<Settled, DbError> {
     let mut settled = Settled::default();
     let read = async |tx: &SharedTx| {
@@ -57,7 +58,8 @@ pub async fn settle(owner_database: &OwnerDatabase, mobile_money: &MobileMoney) 
             Err(error) => {
                 // The business is in maintenance, for example.
                 let id = request.request_id;
-                tracing::debug!(payment_request.id = %id, error = %chain(&error), "a request was not settled");
+                let error = chain(&error);
+                tracing::debug!(payment_request.id = %id, %error, "a request was not settled");
                 owner_database
                     .write_shared(async |tx: &SharedTx| open_request::put_off(tx, id, SHORT_PAUSE).await)
                     .await?;
@@ -97,7 +99,7 @@ async fn ask(
     let OpenRequest { request_id: id, tenant_id, until } = open;
     let remove = async |tx: &SharedTx| open_request::remove(tx, id).await;
     let Some(tenant) = find(owner_database, tenant_id).await? else {
-        return Ok(owner_database.write_shared(remove).await.map(|()| false)?);
+        return owner_database.write_shared(remove).await.map(|()| false);
     };
     let find = async |tx: &TenantTx| payment_request::find(tx, id).await;
     let request: Option<PaymentRequest> = owner_database.write_tenant(&tenant, find).await?;
@@ -105,7 +107,7 @@ async fn ask(
         matches!(request.status, PaymentRequestStatus::Pending | PaymentRequestStatus::Expired)
     };
     let Some(request) = request.filter(is_awaited) else {
-        return Ok(owner_database.write_shared(remove).await.map(|()| false)?);
+        return owner_database.write_shared(remove).await.map(|()| false);
     };
     let outcome = match &request.provider_reference {
         Some(reference) => mobile_money.provider.outcome(reference).await,

@@ -13,7 +13,6 @@ use insight::saved_report::{self, MailFormat, SavedReport, Schedule};
 use insight::table::TableError;
 use serde_json::json;
 use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantStatus, TenantTx, chain, tenant};
-use uuid::Uuid;
 
 use crate::shops::report_schedule::{self, DueReport};
 
@@ -49,7 +48,8 @@ pub async fn mail_due(owner_database: &OwnerDatabase) -> Result<Mailed, DbError>
         let next = match look_at(owner_database, tenant_id, report_id, &mut mailed).await {
             Ok(next) => next,
             Err(error) => {
-                tracing::warn!(saved_report.id = %report_id, error = %chain(&error), "a report was not mailed");
+                let error = chain(&error);
+                tracing::warn!(saved_report.id = %report_id, %error, "a report was not mailed");
                 Some(Utc::now() + PAUSE)
             }
         };
@@ -139,5 +139,5 @@ fn mail_id(saved: &SavedReport, address: &str) -> MailId {
     let hash = digest(&SHA256, format!("{} {moment} {address}", saved.id).as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.as_ref()[..16]);
-    MailId::from(Uuid::from(uuid::Builder::from_custom_bytes(bytes).into_uuid()))
+    MailId::from(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }

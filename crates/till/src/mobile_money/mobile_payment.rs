@@ -239,7 +239,8 @@ pub(crate) async fn store(tx: &TenantTx, new: &NewMobilePayment) -> Result<bool,
     const INSERT: &str = "
         INSERT INTO mobile_payments (id, provider, transaction_id, till_number, amount, currency, payer,
                                      payer_name, account, request_id, paid_at, received_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, (SELECT id FROM payment_requests WHERE id = $10), $11, $12)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+        (SELECT id FROM payment_requests WHERE id = $10), $11, $12)
             ON CONFLICT DO NOTHING";
     const COMPLETE: &str = "
         UPDATE mobile_payments

@@ -35,7 +35,8 @@ pub enum MobileUseError {
     },
     /// The business accepts confirmed payments alone, and this one was not reported.
     #[error(
-        "no such payment was reported; wait for it, or correct the number, or choose another method of payment"
+        "no such payment was reported; wait for it, or correct the number, \
+        or choose another method of payment"
     )]
     NotReported {
         /// The position in the request.

@@ -177,7 +177,8 @@ mod tests {
     fn the_outcome_of_a_request_is_read() {
         let paid = r#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_1","ResultCode":0,"ResultDesc":"done",
             "CallbackMetadata":{"Item":[{"Name":"Amount","Value":150.00},{"Name":"Balance"},
-            {"Name":"MpesaReceiptNumber","Value":"NLJ7RT61SV"},{"Name":"TransactionDate","Value":20261127102115},
+            {"Name":"MpesaReceiptNumber","Value":"NLJ7RT61SV"},
+            {"Name":"TransactionDate","Value":20261127102115},
             {"Name":"PhoneNumber","Value":254708374149}]}}}}"#;
         let RequestOutcome::Paid(Some(payment)) = read_outcome(&json(paid)).unwrap() else { panic!() };
         assert_eq!(payment.amount, Money::parse("150").unwrap());

@@ -110,7 +110,8 @@ pub const PATIENCE: TimeDelta = TimeDelta::minutes(3);
 const SELECT: &str = "
     SELECT r.id, r.register_id, r.phone, r.amount,
            CASE WHEN r.status = 'pending' AND r.expires_at <= $1 THEN 'expired' ELSE r.status END AS status,
-           r.reason, r.provider_reference, r.requested_by, r.requested_at, r.expires_at, r.ended_at, r.version,
+           r.reason, r.provider_reference, r.requested_by, r.requested_at, r.expires_at, r.ended_at,
+           r.version,
            (SELECT p.id FROM mobile_payments p WHERE p.request_id = r.id
              ORDER BY p.received_at, p.id LIMIT 1) AS mobile_payment_id
       FROM payment_requests r ";
@@ -208,8 +209,8 @@ async fn insert_new(
     find(tx, *id).await?.ok_or(PaymentRequestError::UnknownRegister)
 }
 
-/// Stores the answer of the provider to the request. A request that the provider did not answer stays pending,
-/// because the customer may see it.
+/// Stores the answer of the provider to the request. A request that the provider did not answer stays
+/// pending, because the customer may see it.
 ///
 /// # Errors
 /// [`DbError`].

@@ -207,7 +207,8 @@ async fn assign_to_order(
          ORDER BY p.id LIMIT 1";
     const USE: &str = "
         WITH used AS (
-            INSERT INTO mobile_payment_uses (id, mobile_payment_id, order_payment_id, amount, used_by, used_at)
+            INSERT INTO mobile_payment_uses (id, mobile_payment_id, order_payment_id, amount, used_by,
+            used_at)
             VALUES ($1, $2, $3, $4, $5, $6))
         UPDATE mobile_payments SET used = used + $4, version = version + 1 WHERE id = $2";
     struct Posted {

@@ -104,7 +104,8 @@ pub struct Sale {
 
 tenancy::from_row!(Sale {
     id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal, discount, returned,
-    tax, total, rounding, reason, note, offline_reference, approved_by, sold_by, sold_at, voided_by, voided_at,
+    tax, total, rounding, reason, note, offline_reference, approved_by, sold_by, sold_at,
+    voided_by, voided_at,
     void_reason,
     version, chain_hash, void_hash,
 } with { lines: Vec::new(), returns: Vec::new(), payments: Vec::new() });

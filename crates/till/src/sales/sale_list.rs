@@ -16,7 +16,8 @@ use crate::sales::sale_payment::SalePayment;
 
 const SELECT: &str = "
     SELECT id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal, discount,
-           returned, tax, total, rounding, reason, note, offline_reference, approved_by, sold_by, sold_at, voided_by, voided_at,
+           returned, tax, total, rounding, reason, note, offline_reference, approved_by, sold_by, sold_at,
+           voided_by, voided_at,
            void_reason, version, chain_hash, void_hash
       FROM sales ";
 

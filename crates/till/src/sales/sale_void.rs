@@ -106,8 +106,8 @@ pub async fn void(
     Ok(sale)
 }
 
-/// Releases the reported payments. A payment with a number of the receipt that is reported at this moment waits
-/// until the receipt is voided.
+/// Releases the reported payments. A payment with a number of the receipt that is reported at this moment
+/// waits until the receipt is voided.
 async fn release_mobile_payments(tx: &TenantTx, sale: &Sale) -> Result<(), DbError> {
     let is_mobile = |payment: &&SalePayment| payment.method == SaleMethod::MobileMoney;
     let payments: Vec<&SalePayment> = sale.payments.iter().filter(is_mobile).collect();

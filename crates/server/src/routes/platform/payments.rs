@@ -85,7 +85,8 @@ pub async fn list(
 /// Assign an unclaimed payment
 ///
 /// Gives a business the payment, which is then open there.
-#[utoipa::path(tag = "platform", operation_id = "assignUnclaimedPayment", request_body = AssignUnclaimedPayment,
+#[utoipa::path(tag = "platform", operation_id = "assignUnclaimedPayment",
+request_body = AssignUnclaimedPayment,
     responses((status = 200, body = UnclaimedPaymentView)), params(("id" = MobilePaymentId, Path,)))]
 #[post("/platform/unclaimed-payments/{id}/assign")]
 pub async fn assign(

@@ -235,8 +235,8 @@ pub async fn show(
 
 /// Assign a payment by mobile money
 ///
-/// Assigns what is left of an open payment to a sale or an order by hand, for example after a cashier entered a
-/// wrong number. Requires an Idempotency-Key header.
+/// Assigns what is left of an open payment to a sale or an order by hand, for example after a cashier
+/// entered a wrong number. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "assignMobilePayment", request_body = AssignPayment,
     responses((status = 200, body = MobilePaymentView)), params(("id" = MobilePaymentId, Path,)))]
 #[post("/mobile-payments/{id}/assign")]
@@ -258,8 +258,8 @@ pub async fn assign(
 
 /// Dismiss a payment by mobile money
 ///
-/// Closes an open payment that belongs to no sale and no order, for example because it was paid by mistake and
-/// sent back. A dismissed payment confirms nothing. Requires an Idempotency-Key header.
+/// Closes an open payment that belongs to no sale and no order, for example because it was paid by mistake
+/// and sent back. A dismissed payment confirms nothing. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "dismissMobilePayment", request_body = DismissPayment,
     responses((status = 200, body = MobilePaymentView)), params(("id" = MobilePaymentId, Path,)))]
 #[post("/mobile-payments/{id}/dismiss")]
@@ -306,8 +306,8 @@ async fn change<P>(
 
 /// List unconfirmed payments by mobile money
 ///
-/// Returns the payments of sales in the last 90 days by mobile money that the provider has not reported, newest
-/// first: a number may be wrong, or the money may not have come.
+/// Returns the payments of sales in the last 90 days by mobile money that the provider has not reported,
+/// newest first: a number may be wrong, or the money may not have come.
 #[utoipa::path(tag = "till", operation_id = "listUnconfirmedPayments", params(Paging),
     responses((status = 200, body = PageView<UnconfirmedPaymentView>)))]
 #[get("/unconfirmed-payments")]

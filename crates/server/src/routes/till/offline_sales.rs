@@ -52,8 +52,8 @@ pub struct SendOfflineSale {
     total: Money,
     /// The customer. Defaults to none.
     customer_id: Option<CustomerId>,
-    /// The articles that the customer bought. A price that was the list price at the time of the sale needs no
-    /// approval.
+    /// The articles that the customer bought. A price that was the list price at the time of the sale needs
+    /// no approval.
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<SellLine>,
     /// A discount on the whole sale, after the discounts on the lines. Defaults to no discount.
@@ -179,11 +179,11 @@ async fn store_once(
 
 /// Send a sale that was made offline
 ///
-/// Completes a sale that a till made without a connection, at its time, with a number of the register's series
-/// for such sales. Send the sales of a till in their order. A repeated request changes nothing. A sale that
-/// cannot be completed, for example because stock would become negative, is refused; with the setting
-/// negativeSales: review it is held instead, and the answer has the status held. Requires an Idempotency-Key
-/// header.
+/// Completes a sale that a till made without a connection, at its time, with a number of the register's
+/// series for such sales. Send the sales of a till in their order. A repeated request changes nothing. A
+/// sale that cannot be completed, for example because stock would become negative, is refused; with the
+/// setting negativeSales: review it is held instead, and the answer has the status held. Requires an
+/// Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "sendOfflineSale", request_body = SendOfflineSale,
     responses((status = 201, body = OfflineSaleView)))]
 #[post("/offline-sales")]
@@ -266,8 +266,8 @@ pub struct OfflineFilter {
 
 /// List offline sales
 ///
-/// Returns the sales that tills made without a connection, newest first. Those with the status held wait for a
-/// member.
+/// Returns the sales that tills made without a connection, newest first. Those with the status held wait
+/// for a member.
 #[utoipa::path(tag = "till", operation_id = "listOfflineSales", params(OfflineFilter),
     responses((status = 200, body = PageView<OfflineSaleView>)))]
 #[get("/offline-sales")]
@@ -325,8 +325,8 @@ pub async fn complete_held(
 
 /// Discard a held sale
 ///
-/// Decides that a held sale is not completed, for example because it was entered by hand. It stays in the list.
-/// Requires an Idempotency-Key header.
+/// Decides that a held sale is not completed, for example because it was entered by hand. It stays in the
+/// list. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "discardOfflineSale", request_body = DiscardOfflineSale,
     responses((status = 200, body = OfflineSaleView)), params(("id" = SaleId, Path,)))]
 #[post("/offline-sales/{id}/discard")]

@@ -105,9 +105,9 @@ fn tag(request: &PaymentRequest) -> Tag {
 
 /// Ask a customer to pay by mobile money
 ///
-/// Shows the amount on the telephone of the customer, who confirms it with a PIN. The answer does not wait for
-/// the customer: read the request again, or wait for the event payment_request.ended. Then complete the sale
-/// with the mobilePaymentId. Requires the till number of the business, and an Idempotency-Key header.
+/// Shows the amount on the telephone of the customer, who confirms it with a PIN. The answer does not wait
+/// for the customer: read the request again, or wait for the event payment_request.ended. Then complete the
+/// sale with the mobilePaymentId. Requires the till number of the business, and an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "requestPayment", request_body = RequestPayment,
     responses((status = 201, body = PaymentRequestView)))]
 #[post("/payment-requests")]

@@ -1,5 +1,5 @@
-//! The reports of the provider of mobile money, at the address of the platform. A report is stored before it is
-//! acknowledged, and then delivered to its business.
+//! The reports of the provider of mobile money, at the address of the platform. A report is stored before
+//! it is acknowledged, and then delivered to its business.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ fn unreadable(error: &ReportError) -> Problem {
 
 /// Report a payment to a till number
 ///
-/// For the provider of mobile money, which gets this address with `tenantry mobile-money register`. The body is
-/// that of the provider. A repeated report changes nothing.
+/// For the provider of mobile money, which gets this address with `tenantry mobile-money register`. The
+/// body is that of the provider. A repeated report changes nothing.
 #[utoipa::path(tag = "mobile-money", operation_id = "reportPayment", request_body = Value, security(()),
     responses((status = 200, body = Value)), params(("token" = String, Path,)))]
 #[post("/mobile-money/payments/{token}")]
@@ -54,7 +54,8 @@ pub async fn report_payment(
 ///
 /// For the provider of mobile money, which gets this address with the request. The body is that of the
 /// provider. A repeated report changes nothing.
-#[utoipa::path(tag = "mobile-money", operation_id = "reportPaymentRequest", request_body = Value, security(()),
+#[utoipa::path(tag = "mobile-money", operation_id = "reportPaymentRequest",
+request_body = Value, security(()),
     responses((status = 200, body = Value)),
     params(("business" = TenantId, Path,), ("id" = PaymentRequestId, Path,), ("token" = String, Path,)))]
 #[post("/mobile-money/requests/{business}/{id}/{token}")]

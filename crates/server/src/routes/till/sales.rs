@@ -123,8 +123,8 @@ pub struct Pay {
     /// Negative: paid back, or put into credit. One payment may have no amount: this payment pays or pays
     /// back the rest.
     amount: Option<Money>,
-    /// The number of the transaction at the bank, the card terminal or the provider. A payment by mobile money
-    /// with this number that was reported, or is reported later, confirms this payment.
+    /// The number of the transaction at the bank, the card terminal or the provider. A payment by mobile
+    /// money with this number that was reported, or is reported later, confirms this payment.
     reference: Option<ShortText>,
     /// The reported payment by mobile money with which the customer pays. Not allowed with reference.
     mobile_payment_id: Option<MobilePaymentId>,

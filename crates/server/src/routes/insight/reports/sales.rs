@@ -23,8 +23,8 @@ pub struct SalesView {
     /// a register or a tax.
     #[schema(example = "2026-11-25")]
     key: Option<String>,
-    /// The name of the product, category, supplier, customer, register or location. null for other groups and where key
-    /// is null.
+    /// The name of the product, category, supplier, customer, register or location. null for other groups
+    /// and where key is null.
     name: Option<String>,
     /// The SKU, if the report is grouped by variant.
     sku: Option<String>,
@@ -86,8 +86,8 @@ pub struct ReportSales {
     to: Option<NaiveDate>,
     /// The group of sales for each row. Defaults to day.
     by: Option<SalesBy>,
-    /// previous: the answer also has the report of the same number of days before. Files have it not. Defaults
-    /// to no comparison.
+    /// previous: the answer also has the report of the same number of days before. Files have it not.
+    /// Defaults to no comparison.
     compare: Option<Compare>,
     /// The format of the response. Defaults to json.
     format: Option<ReportFormat>,

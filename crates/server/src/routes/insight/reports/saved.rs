@@ -57,8 +57,8 @@ pub struct MailSchedule {
     /// The time of the day, in the time zone of the business.
     #[schema(value_type = String, example = "07:00")]
     at: ClockTime,
-    /// The day of the week from 1 for Monday to 7, or the day of the month from 1 to 28. Required unless every
-    /// is day.
+    /// The day of the week from 1 for Monday to 7, or the day of the month from 1 to 28. Required unless
+    /// every is day.
     #[schema(example = 1)]
     day: Option<i16>,
     /// The format of the file. Defaults to xlsx.

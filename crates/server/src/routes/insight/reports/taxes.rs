@@ -52,8 +52,8 @@ pub struct ReportTaxes {
     from: Option<NaiveDate>,
     /// The last day, which is included. Defaults to today.
     to: Option<NaiveDate>,
-    /// previous: the answer also has the report of the same number of days before. Files have it not. Defaults
-    /// to no comparison.
+    /// previous: the answer also has the report of the same number of days before. Files have it not.
+    /// Defaults to no comparison.
     compare: Option<Compare>,
     /// The format of the response. Defaults to json.
     format: Option<ReportFormat>,
