@@ -95,8 +95,8 @@ BEGIN
       FROM (VALUES
             ('till.read', 'Read registers, shifts, sales and payments by mobile money'),
             ('till.approve', 'See what a till should hold, approve differences and sales, close shifts of others, set prices,'
-                             ' refund and void sales, list vouchers, set terms of customers, and assign payments by'
-                             ' mobile money')
+                             ' refund and void sales, list vouchers, set terms of customers, assign payments by'
+                             ' mobile money, and decide about held sales')
            ) AS new (key, description)
      WHERE p.app = 'pos' AND p.key = new.key;
 END

@@ -16,7 +16,7 @@ use crate::output::note;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Let the provider report payments to till numbers to this installation.
+    /// Register this installation with the provider, which then reports payments here.
     #[command(after_help = "Examples:\n  \
         tenantry mobile-money register\n  \
         tenantry mobile-money register --dry-run")]
@@ -25,7 +25,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// List the payments to till numbers that no business had, newest first.
+    /// List unclaimed payments, newest first: payments to till numbers that no business had.
     #[command(after_help = "Examples:\n  \
         tenantry mobile-money list\n  \
         tenantry mobile-money list --limit 20")]
@@ -33,7 +33,7 @@ pub enum Command {
         #[command(flatten)]
         listing: Listing,
     },
-    /// Give a business a payment to a till number that no business had.
+    /// Assign an unclaimed payment to a business.
     #[command(after_help = "Examples:\n  \
         tenantry mobile-money assign 01990000-0000-7000-8000-000000000000 acme")]
     Assign {
@@ -82,7 +82,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let payment = operator.assign_payment(id, &tenant).await?;
             let missing = || NotFound("there is no such payment, or a business has it already".to_owned());
             let payment = payment.ok_or_else(missing)?;
-            note!("{slug} gets the payment {} of {}", payment.transaction_id, payment.amount.plain());
+            note!("assigned the payment {} of {} to {slug}", payment.transaction_id, payment.amount.plain());
         }
     }
     Ok(ExitCode::SUCCESS)

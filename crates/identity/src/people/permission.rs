@@ -37,14 +37,14 @@ values::words! {
         DashboardRead = "dashboard.read",
         /// Read reports and reorder suggestions, and verify the stock ledger.
         ReportsRead = "reports.read",
-        /// Read registers, shifts and sales.
+        /// Read registers, shifts, sales and payments by mobile money.
         TillRead = "till.read",
         /// Open and close shifts, sell, move cash in and out of a till, and create, change and archive
         /// customers.
         TillSell = "till.sell",
         /// See the expected amounts of a till, approve differences and sales, close shifts of others, set
-        /// prices, refund and void sales, list vouchers, and set tax exemptions and credit limits of
-        /// customers.
+        /// prices, refund and void sales, list vouchers, set tax exemptions and credit limits of customers,
+        /// assign payments by mobile money, and complete or discard held sales.
         TillApprove = "till.approve",
         /// Set up registers.
         TillManage = "till.manage",

@@ -111,8 +111,7 @@ pub enum ChoiceError {
     Period,
     /// Days without a sale are not of this report.
     #[error(
-        "days belongs to the report dead_stock and must be from 1 to {MAX_DEAD_DAYS}; \
-        leave it out or change it"
+        "days must be from 1 to {MAX_DEAD_DAYS} for the report dead_stock, and left out for other reports"
     )]
     Days,
 }

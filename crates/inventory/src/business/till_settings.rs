@@ -18,11 +18,11 @@ values::words! {
 }
 
 values::words! {
-    /// The policy for a sale that a till made without a connection, and that would make stock negative.
+    /// The policy for an offline sale that needs a decision, for example because stock would become negative.
     pub enum NegativeSales {
         /// The sale is refused when the till sends it.
         Refuse = "refuse",
-        /// The sale waits for a decision of the business. The goods have left already.
+        /// The sale is held for a member. The goods have left already.
         Review = "review",
     }
 }

@@ -60,7 +60,7 @@ codes! {
         "Send an Idempotency-Key header with a new UUID. Send the same key when you repeat the request.";
     IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST,
         "Invalid Idempotency-Key", "Send one key of 1 to 200 visible ASCII characters, such as a new UUID.";
-    InvalidReport = "invalid_report", BAD_REQUEST, "Report cannot be read",
+    InvalidReport = "invalid_report", BAD_REQUEST, "Unreadable report of the provider",
         "Send the report in the form of the provider. detail names the problem.";
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT,
         "Body too slow", "Repeat the request on a faster connection.";
@@ -366,8 +366,8 @@ codes! {
     SlugTaken = "slug_taken", CONFLICT, "Slug in use", "Choose another slug.";
     TillNumberTaken = "till_number_taken", CONFLICT, "Till number in use",
         "Check the number. If it is yours, ask the operator of the platform.";
-    OtherTotal = "other_total", CONFLICT, "Another total",
-        "Compare the prices of the till with those at the time of the sale. total is the computed one.";
+    OtherTotal = "other_total", CONFLICT, "Totals differ",
+        "Compare the prices of the till with the list prices at soldAt. total is the total of the server.";
     DuplicateReference = "duplicate_reference", CONFLICT, "Reference in use",
         "Send each sale of a till with the number that the till printed.";
     NoTillNumber = "no_till_number", CONFLICT, "No till number",
@@ -381,7 +381,7 @@ codes! {
     PaymentTooSmall = "payment_too_small", CONFLICT, "Payment too small",
         "Use at most the amount in available, and pay the rest in another way.";
     OtherCurrency = "other_currency", CONFLICT, "Other currency",
-        "Use a payment in the currency of the business.";
+        "Use a payment in the currency of the business, or choose another method of payment.";
     NothingToConfirm = "nothing_to_confirm", CONFLICT, "Nothing to confirm",
         "Assign the payment to another sale or order, or dismiss it.";
     UserExists = "user_exists", CONFLICT,

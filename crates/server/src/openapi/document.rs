@@ -32,7 +32,7 @@ use crate::routes;
 use crate::routes::insight::reports::{Compare, ReportFormat};
 
 /// The groups of routes, in the order in which a client needs them.
-const TAGS: [(&str, &str); 16] = [
+const TAGS: [(&str, &str); 17] = [
     ("auth", "Sign in, and read the signed-in user"),
     ("team", "The members of a business, their roles, and invitations"),
     ("access", "API keys and service accounts, with which programs work in a business"),
@@ -42,7 +42,12 @@ const TAGS: [(&str, &str); 16] = [
     ("purchasing", "Suppliers, purchase orders, goods receipts"),
     ("insight", "The dashboard, low-stock alerts, reports"),
     ("business", "The settings, the audit log and the jobs of a business"),
-    ("till", "Registers, shifts, sales and parked sales, vouchers, and the credit of customers"),
+    (
+        "till",
+        "Registers, shifts, sales, parked sales and offline sales, vouchers, the credit of customers, and \
+         payments by mobile money",
+    ),
+    ("mobile-money", "Reports of the provider of mobile money, which only the provider sends"),
     ("events", "Changes in a business, live and from the last days"),
     ("webhooks", "Changes in a business, posted to the addresses of receivers"),
     (

@@ -2,7 +2,7 @@
 //! to its amount, and never twice: the row of the payment is locked before anything is decided.
 //!
 //! A number that a cashier enters and the report of the payment may come in either order, even at the same
-//! moment. Whoever handles a number first locks it until the transaction ends.
+//! moment. The first transaction that handles a number locks the number until the transaction ends.
 
 use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Currency, Money};

@@ -127,7 +127,7 @@ impl Mpesa {
     async fn ask_now(&self, asked: &AskedPayment) -> Result<String, ProviderError> {
         let amount = asked.amount.as_decimal().normalize();
         if amount.scale() > 0 || amount < Decimal::ONE {
-            let problem = "M-Pesa takes whole amounts alone; let the customer pay the rest in another way";
+            let problem = "M-Pesa accepts only whole amounts; let the customer pay the rest in another way";
             return Err(ProviderError::Refused(problem.to_owned()));
         }
         let (password, timestamp) = self.signature();
@@ -163,8 +163,8 @@ impl Mpesa {
     }
 
     async fn register_now(&self, address: &str) -> Result<(), ProviderError> {
-        // M-Pesa asks a validation address only if it was told to. There is none: M-Pesa then completes
-        // payments without asking.
+        // M-Pesa requires a validation address, and asks it only if its operator has switched validation on.
+        // No route answers at that address: with "Completed", M-Pesa then completes the payment.
         let request = json!({
             "ShortCode": self.account.shortcode, "ResponseType": "Completed", "ConfirmationURL": address,
             "ValidationURL": format!("{address}/validation"),

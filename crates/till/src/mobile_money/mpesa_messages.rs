@@ -114,12 +114,16 @@ pub(super) fn text_of(value: &Value) -> String {
 fn transaction_id(text: &str) -> Result<String, ReportError> {
     let text = text.trim();
     let has_form = (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if has_form { Ok(text.to_ascii_uppercase()) } else { Err(refuse("the number of the transaction")) }
+    if has_form {
+        Ok(text.to_ascii_uppercase())
+    } else {
+        Err(refuse("the number of the transaction must have 1 to 40 letters and digits"))
+    }
 }
 
 fn amount(value: &Value) -> Result<Money, ReportError> {
     let amount = Money::parse(&text_of(value)).ok().filter(|amount| amount.is_positive());
-    amount.ok_or_else(|| refuse("the amount"))
+    amount.ok_or_else(|| refuse("the amount is no number greater than zero"))
 }
 
 /// M-Pesa sends the time of Nairobi, such as 20261127183000.

@@ -90,7 +90,7 @@ pub enum PaymentRequestError {
     #[error(transparent)]
     TooFine(#[from] TooFine),
     /// The business has another currency than the provider. Holds that of the provider.
-    #[error("the provider of mobile money takes payments in {0} alone")]
+    #[error("the provider of mobile money accepts only payments in {0}")]
     OtherCurrency(String),
     /// The telephone still shows another request of the business.
     #[error("the telephone still shows another request of this business; wait until it ends")]

@@ -28,7 +28,8 @@ values::words! {
         Void = "void",
         /// The balance of a voucher or an account is not the sum of its movements.
         Credit = "credit",
-        /// The used part of a payment by mobile money is not the sum of its uses.
+        /// The used part of a payment by mobile money is not the sum of its uses, or a use differs from the
+        /// payment that it confirms.
         MobileMoney = "mobile_money",
     }
 }

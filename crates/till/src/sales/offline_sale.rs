@@ -153,7 +153,7 @@ pub async fn find(tx: &TenantTx, id: SaleId) -> Result<Option<OfflineSale>, DbEr
     tx.row_opt(FIND, &[&id]).await
 }
 
-/// A page of the sales, those that were sent last first.
+/// A page of the sales, those that were made last first.
 ///
 /// # Errors
 /// [`DbError`].

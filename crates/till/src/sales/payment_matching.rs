@@ -1,5 +1,5 @@
 //! Matching: a payment that the provider reports confirms the payment of a receipt in which a cashier entered
-//! its number. What does not fit stays open, and a member assigns it by hand.
+//! its number. A payment that fits no receipt stays open, and a member assigns the payment by hand.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use inventory::audit::{self, Action, Subject};
@@ -109,7 +109,7 @@ pub enum AssignError {
     #[error("the sale has no payment by mobile money that is still to be confirmed")]
     NothingToConfirm,
     /// The receipt claims more than is left of the payment. Holds the claim and the rest.
-    #[error("the sale has {} to confirm, and only {} is left of the payment", .0.plain(), .1.plain())]
+    #[error("the sale waits for {}, and only {} is left of the reported payment", .0.plain(), .1.plain())]
     TooLittle(Money, Money),
     /// The order is paid.
     #[error("nothing is left to pay of the order")]

@@ -104,8 +104,8 @@ pub enum SalePaymentError {
         /// The position of the payment, from 0.
         index: usize,
     },
-    /// A payment by mobile money is named in another payment, or twice in one.
-    #[error("send mobilePaymentId only with the method mobile_money, a positive amount and no reference")]
+    /// A reported payment is named with another method, with a negative amount, or beside a reference.
+    #[error("send mobilePaymentId only with mobile_money, without reference and without a negative amount")]
     MobilePayment {
         /// The position of the payment, from 0.
         index: usize,

@@ -76,7 +76,7 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     cash_rounding: Option<Money>,
-    /// The policy for a sale that a till made without a connection, and that would make stock negative.
+    /// The policy for an offline sale that needs a decision, for example because stock would become negative.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     negative_sales: Option<NegativeSales>,
@@ -142,7 +142,7 @@ pub struct SettingsView {
     /// nothing.
     #[schema(example = "0.05")]
     cash_rounding: String,
-    /// The policy for a sale that a till made without a connection, and that would make stock negative.
+    /// The policy for an offline sale that needs a decision, for example because stock would become negative.
     negative_sales: NegativeSales,
     /// The largest difference at the close of a shift that needs no approval.
     #[schema(example = "2.00")]

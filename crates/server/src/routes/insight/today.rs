@@ -31,9 +31,9 @@ pub struct TodayView {
     currency: String,
     /// Everything that was sold today, minus what came back.
     sales: SoldView,
-    /// The same day of the week before, until the same time.
+    /// The sales seven days ago, until the same time of the day.
     week_before: SoldView,
-    /// The whole day of the week before.
+    /// The sales of the whole day seven days ago.
     whole_day_before: SoldView,
     /// The sales by hour, 00 to 23. Hours without a sale are left out.
     hours: Vec<SoldView>,
@@ -51,7 +51,8 @@ pub struct TodayView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SoldView {
-    /// The hour, or the id of the register or the seller. null for a day, and for orders among registers.
+    /// The hour, or the id of the register or the seller. null for a day, for orders among registers, and for
+    /// documents of the system among sellers.
     #[schema(example = "14")]
     key: Option<String>,
     /// The name of the register. null for other rows.

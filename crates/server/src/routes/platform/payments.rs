@@ -84,7 +84,7 @@ pub async fn list(
 
 /// Assign an unclaimed payment
 ///
-/// Gives a business the payment, which is then open there.
+/// Gives the payment to a business. There, the payment confirms the sale with its number, or is open.
 #[utoipa::path(tag = "platform", operation_id = "assignUnclaimedPayment",
 request_body = AssignUnclaimedPayment,
     responses((status = 200, body = UnclaimedPaymentView)), params(("id" = MobilePaymentId, Path,)))]

@@ -58,7 +58,7 @@ pub struct MobilePaymentView {
     payment_request_id: Option<PaymentRequestId>,
     /// The time of the payment, by the clock of the provider.
     paid_at: DateTime<Utc>,
-    /// The time of the report.
+    /// The time at which the provider reported the payment.
     received_at: DateTime<Utc>,
     /// The documents that the payment confirms.
     uses: Vec<PaymentUseView>,
@@ -80,8 +80,8 @@ pub struct PaymentUseView {
     /// The amount.
     #[schema(example = "450.00")]
     amount: String,
-    /// The user or program that assigned the payment. null if the report fitted a number that was entered
-    /// before.
+    /// The user or program that assigned the payment, or completed the sale after the report. null if the
+    /// number was entered before the report.
     used_by: ActorId,
     used_at: DateTime<Utc>,
 }
@@ -161,8 +161,11 @@ impl UnconfirmedPaymentView {
 
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct PaymentFilter {
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
     /// Only payments with this status.
     status: Option<MobilePaymentStatus>,
@@ -196,8 +199,9 @@ pub struct ReopenPayment {}
 
 /// List payments by mobile money
 ///
-/// Returns the payments to the till number of the business that the provider reported, newest first. Payments
-/// with the status open belong to no sale yet: complete a sale with their id, or assign or dismiss them.
+/// Returns the payments to the till number of the business that the provider reported, newest first. A
+/// payment with the status open has an unused rest. Complete a sale with the id of the payment, or assign or
+/// dismiss the payment.
 #[utoipa::path(tag = "till", operation_id = "listMobilePayments", params(PaymentFilter),
     responses((status = 200, body = PageView<MobilePaymentView>)))]
 #[get("/mobile-payments")]
@@ -235,7 +239,7 @@ pub async fn show(
 
 /// Assign a payment by mobile money
 ///
-/// Assigns what is left of an open payment to a sale or an order by hand, for example after a cashier
+/// Assigns an open payment to a sale or an order by hand, for example after a cashier
 /// entered a wrong number. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "assignMobilePayment", request_body = AssignPayment,
     responses((status = 200, body = MobilePaymentView)), params(("id" = MobilePaymentId, Path,)))]
@@ -306,8 +310,8 @@ async fn change<P>(
 
 /// List unconfirmed payments by mobile money
 ///
-/// Returns the payments of sales in the last 90 days by mobile money that the provider has not reported,
-/// newest first: a number may be wrong, or the money may not have come.
+/// Returns the payments of sales in the last 90 days by mobile money that no reported payment confirms,
+/// newest first. The number may be wrong, the customer may have paid less, or the money may not have come.
 #[utoipa::path(tag = "till", operation_id = "listUnconfirmedPayments", params(Paging),
     responses((status = 200, body = PageView<UnconfirmedPaymentView>)))]
 #[get("/unconfirmed-payments")]

@@ -48,7 +48,7 @@ pub struct SendOfflineSale {
     /// The time of the sale, within the last 31 days. Prices, reports and the licence go by this time.
     #[schema(value_type = DateTime<Utc>)]
     sold_at: Moment,
-    /// The total that the customer paid. It must be the total that the server computes.
+    /// The total of the sale, before cash is rounded. The server must compute the same total.
     total: Money,
     /// The customer. Defaults to none.
     customer_id: Option<CustomerId>,
@@ -179,11 +179,11 @@ async fn store_once(
 
 /// Send a sale that was made offline
 ///
-/// Completes a sale that a till made without a connection, at its time, with a number of the register's
-/// series for such sales. Send the sales of a till in their order. A repeated request changes nothing. A
-/// sale that cannot be completed, for example because stock would become negative, is refused; with the
-/// setting negativeSales: review it is held instead, and the answer has the status held. Requires an
-/// Idempotency-Key header.
+/// Completes a sale that a till made without a connection. The sale counts at soldAt, and gets the next
+/// number of the register's series for offline sales. Send the sales of a till in their order. A repeated
+/// request changes nothing. Some sales need a decision of a member, for example because stock would become
+/// negative. Such a sale is refused by default, and held with the setting negativeSales: review. A mistake of
+/// the till, such as a wrong soldAt, is always refused. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "sendOfflineSale", request_body = SendOfflineSale,
     responses((status = 201, body = OfflineSaleView)))]
 #[post("/offline-sales")]
@@ -299,8 +299,8 @@ pub async fn show(
 
 /// Complete a held sale
 ///
-/// Tries to complete a held sale once more, for example after the stock was counted. The member approves its
-/// prices and discounts. Requires an Idempotency-Key header.
+/// Completes a held sale, for example after the stock was counted. This call approves the prices and the
+/// discounts of the sale. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "completeOfflineSale", request_body = CompleteOfflineSale,
     responses((status = 200, body = OfflineSaleView)), params(("id" = SaleId, Path,)))]
 #[post("/offline-sales/{id}/complete")]
@@ -325,8 +325,8 @@ pub async fn complete_held(
 
 /// Discard a held sale
 ///
-/// Decides that a held sale is not completed, for example because it was entered by hand. It stays in the
-/// list. Requires an Idempotency-Key header.
+/// Closes a held sale without a receipt, for example because a cashier entered it by hand. The list keeps
+/// discarded sales. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "discardOfflineSale", request_body = DiscardOfflineSale,
     responses((status = 200, body = OfflineSaleView)), params(("id" = SaleId, Path,)))]
 #[post("/offline-sales/{id}/discard")]

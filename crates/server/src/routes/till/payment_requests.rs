@@ -42,7 +42,7 @@ pub struct RequestPayment {
     /// The telephone of the customer.
     #[schema(example = "+254712345678")]
     phone: Phone,
-    /// The amount, greater than zero. M-Pesa takes whole amounts alone.
+    /// The amount, greater than zero. M-Pesa accepts only whole amounts.
     amount: Money,
 }
 
@@ -62,7 +62,7 @@ pub struct PaymentRequestView {
     #[schema(example = "KES")]
     currency: String,
     status: PaymentRequestStatus,
-    /// The reason of the provider for another end than a payment. null without one.
+    /// The provider's reason why there is no payment. null unless the status is declined or failed.
     #[schema(example = "Request cancelled by user")]
     reason: Option<String>,
     /// The payment. Send this id in a payment of the sale. null until the provider reports the payment.
@@ -73,7 +73,7 @@ pub struct PaymentRequestView {
     /// The time at which the status becomes expired if nothing is reported. A payment that is reported later
     /// still counts.
     expires_at: DateTime<Utc>,
-    /// The time of the outcome. null until then.
+    /// The time at which the outcome was stored. null before.
     ended_at: Option<DateTime<Utc>>,
 }
 
@@ -105,9 +105,10 @@ fn tag(request: &PaymentRequest) -> Tag {
 
 /// Ask a customer to pay by mobile money
 ///
-/// Shows the amount on the telephone of the customer, who confirms it with a PIN. The answer does not wait
-/// for the customer: read the request again, or wait for the event payment_request.ended. Then complete the
-/// sale with the mobilePaymentId. Requires the till number of the business, and an Idempotency-Key header.
+/// Shows a request to pay on the telephone of the customer. The customer confirms the amount with a PIN. The
+/// response does not wait for the customer. Read the request to pay again, or wait for the event
+/// payment_request.ended. Then complete the sale with the mobilePaymentId. Requires the till number of the
+/// business, and an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "requestPayment", request_body = RequestPayment,
     responses((status = 201, body = PaymentRequestView)))]
 #[post("/payment-requests")]
@@ -196,16 +197,19 @@ async fn ask<P>(
 
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct RequestFilter {
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
-    /// Only requests of this register.
+    /// Only requests to pay of this register.
     register_id: Option<RegisterId>,
 }
 
 /// List requests to pay
 ///
-/// Returns the requests, newest first.
+/// Returns the requests to pay, newest first.
 #[utoipa::path(tag = "till", operation_id = "listPaymentRequests", params(RequestFilter),
     responses((status = 200, body = PageView<PaymentRequestView>)))]
 #[get("/payment-requests")]

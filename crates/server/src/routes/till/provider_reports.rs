@@ -28,11 +28,11 @@ fn unreadable(error: &ReportError) -> Problem {
     Problem::new(Code::InvalidReport, error.to_string())
 }
 
-/// Report a payment to a till number
+/// Receive the provider's report of a payment
 ///
 /// For the provider of mobile money, which gets this address with `tenantry mobile-money register`. The
 /// body is that of the provider. A repeated report changes nothing.
-#[utoipa::path(tag = "mobile-money", operation_id = "reportPayment", request_body = Value, security(()),
+#[utoipa::path(tag = "mobile-money", operation_id = "receivePayment", request_body = Value, security(()),
     responses((status = 200, body = Value)), params(("token" = String, Path,)))]
 #[post("/mobile-money/payments/{token}")]
 pub async fn report_payment(
@@ -50,11 +50,11 @@ pub async fn report_payment(
     Ok(HttpResponse::Ok().json(mobile_money.provider.acknowledgement()))
 }
 
-/// Report the outcome of a request to pay
+/// Receive the provider's report of an outcome
 ///
 /// For the provider of mobile money, which gets this address with the request. The body is that of the
 /// provider. A repeated report changes nothing.
-#[utoipa::path(tag = "mobile-money", operation_id = "reportPaymentRequest",
+#[utoipa::path(tag = "mobile-money", operation_id = "receivePaymentOutcome",
 request_body = Value, security(()),
     responses((status = 200, body = Value)),
     params(("business" = TenantId, Path,), ("id" = PaymentRequestId, Path,), ("token" = String, Path,)))]

@@ -167,8 +167,8 @@ pub struct SalePaymentView {
     tendered: Option<String>,
     /// The number of the transaction at the bank, the card terminal or the provider. null if none was sent.
     reference: Option<ShortText>,
-    /// The reported payment by mobile money that confirms this payment. null for other methods, and until the
-    /// provider reports it.
+    /// The reported payment by mobile money that confirms this payment. null for other methods, and while no
+    /// reported payment confirms this payment.
     mobile_payment_id: Option<MobilePaymentId>,
     /// The code of the voucher. null for other methods. Without the permission till.approve, only the
     /// answer to the sale has it.

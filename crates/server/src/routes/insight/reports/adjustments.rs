@@ -70,8 +70,8 @@ pub struct ReportAdjustments {
     to: Option<NaiveDate>,
     /// The group of changes for each row. Defaults to reason.
     by: Option<AdjustedBy>,
-    /// previous: the answer also has the report of the same number of days before. Files have it not.
-    /// Defaults to no comparison.
+    /// previous: the JSON response also has the report of the same number of days before. Defaults to no
+    /// comparison.
     compare: Option<Compare>,
     /// The format of the response. Defaults to json.
     format: Option<ReportFormat>,

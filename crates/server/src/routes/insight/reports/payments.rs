@@ -61,8 +61,8 @@ pub struct ReportPayments {
     to: Option<NaiveDate>,
     /// The group of payments for each row. Defaults to method.
     by: Option<PaymentsBy>,
-    /// previous: the answer also has the report of the same number of days before. Files have it not.
-    /// Defaults to no comparison.
+    /// previous: the JSON response also has the report of the same number of days before. Defaults to no
+    /// comparison.
     compare: Option<Compare>,
     /// The format of the response. Defaults to json.
     format: Option<ReportFormat>,

@@ -18,9 +18,8 @@ use crate::routes::insight::reports::{Compare, ReportFormat, SpanReportView, rea
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SalesView {
-    /// The day, the week, the month, the hour (00 to 23), the tax rate or the id of the group. null in the
-    /// total, and for sales without a category, a customer, a seller, a supplier,
-    /// a register or a tax.
+    /// The day, the week, the month, the hour (00 to 23), the kind, the tax rate or the id of the group. null
+    /// in the total, and for sales without a category, a customer, a seller, a supplier, a register or a tax.
     #[schema(example = "2026-11-25")]
     key: Option<String>,
     /// The name of the product, category, supplier, customer, register or location. null for other groups
@@ -86,8 +85,8 @@ pub struct ReportSales {
     to: Option<NaiveDate>,
     /// The group of sales for each row. Defaults to day.
     by: Option<SalesBy>,
-    /// previous: the answer also has the report of the same number of days before. Files have it not.
-    /// Defaults to no comparison.
+    /// previous: the JSON response also has the report of the same number of days before. Defaults to no
+    /// comparison.
     compare: Option<Compare>,
     /// The format of the response. Defaults to json.
     format: Option<ReportFormat>,

@@ -36,8 +36,8 @@ pub struct SaveReport {
     /// The name. No other saved report of the business has it.
     name: Name,
     report: ReportName,
-    /// What each row stands for, in the words of the parameter by of the report. Defaults to that of the
-    /// report.
+    /// What each row stands for, in the words of the parameter by of the report. Not allowed for taxes and
+    /// dead_stock. Defaults to that of the report.
     #[schema(example = "method")]
     by: Option<String>,
     /// The days that the report covers, seen from the day on which it is read. Not allowed for stock and
@@ -57,8 +57,8 @@ pub struct MailSchedule {
     /// The time of the day, in the time zone of the business.
     #[schema(value_type = String, example = "07:00")]
     at: ClockTime,
-    /// The day of the week from 1 for Monday to 7, or the day of the month from 1 to 28. Required unless
-    /// every is day.
+    /// The day of the week, from 1 (Monday) to 7, or the day of the month, from 1 to 28. Required if every is
+    /// week or month. Not allowed if every is day.
     #[schema(example = 1)]
     day: Option<i16>,
     /// The format of the file. Defaults to xlsx.
@@ -259,8 +259,8 @@ pub async fn show(
 
 /// Replace a saved report
 ///
-/// Replaces the name, the choice and the mails. A report that is mailed can be changed with the permission
-/// data.export alone.
+/// Replaces the name, the choice and the mail schedule. A change of a saved report that is mailed requires
+/// the permission data.export, too.
 #[utoipa::path(tag = "insight", operation_id = "replaceSavedReport", request_body = SaveReport,
     responses((status = 200, body = SavedReportView)), params(("id" = SavedReportId, Path,)))]
 #[put("/saved-reports/{id}")]
@@ -285,7 +285,8 @@ pub async fn replace(
 
 /// Delete a saved report
 ///
-/// It is not mailed any more. A report that is mailed can be deleted with the permission data.export alone.
+/// Deletes a saved report and stops its mails. The deletion of a saved report that is mailed requires the
+/// permission data.export, too.
 #[utoipa::path(tag = "insight", operation_id = "deleteSavedReport",
     responses((status = 204, description = "The saved report was deleted")),
     params(("id" = SavedReportId, Path,)))]
@@ -305,7 +306,7 @@ pub async fn remove(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Who may not export data does not decide about mails of others.
+/// A member without data.export must not change or stop mails that another member set up.
 async fn refuse_change_of_mails(tx: &TenantTx, id: SavedReportId, may_export: bool) -> Result<(), Problem> {
     let saved = saved_report::find(tx, id).await?.ok_or_else(Problem::not_found)?;
     match saved.schedule().is_some() && !may_export {

@@ -205,7 +205,7 @@ pub struct ReportDeadStock {
 
 /// Report dead stock
 ///
-/// Lists the variants on hand that were in stock before the last days, and of which nothing was sold since.
+/// Lists the variants on hand that had a stock movement before the last `days` days, and no sale since then.
 /// The row with the largest cost is first. The movements of a variant are at
 /// `/api/v1/stock/movements?variantId=`.
 #[utoipa::path(tag = "insight", operation_id = "reportDeadStock", params(ReportDeadStock),

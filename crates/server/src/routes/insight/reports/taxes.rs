@@ -52,8 +52,8 @@ pub struct ReportTaxes {
     from: Option<NaiveDate>,
     /// The last day, which is included. Defaults to today.
     to: Option<NaiveDate>,
-    /// previous: the answer also has the report of the same number of days before. Files have it not.
-    /// Defaults to no comparison.
+    /// previous: the JSON response also has the report of the same number of days before. Defaults to no
+    /// comparison.
     compare: Option<Compare>,
     /// The format of the response. Defaults to json.
     format: Option<ReportFormat>,
@@ -61,8 +61,9 @@ pub struct ReportTaxes {
 
 /// Report taxes
 ///
-/// Adds up the taxes by rate, as the report on sales counts them. The documents behind a row are at
-/// `/api/v1/reports/sales/documents?by=taxRate`, with a key such as VAT 16%.
+/// Adds up the taxes by rate, as the report on sales counts them. The documents are at
+/// `/api/v1/reports/sales/documents?by=taxRate`. The parameter key names all rates of a line, such as VAT 16%
+/// or VAT 10% + Levy 2%.
 #[utoipa::path(tag = "insight", operation_id = "reportTaxes", params(ReportTaxes),
     responses((status = 200, body = SpanReportView<TaxesView>)))]
 #[get("/reports/taxes")]
