@@ -18,12 +18,14 @@ CREATE TABLE shared.received_payments (
     tenant_id uuid CONSTRAINT received_payments_tenant_id_fkey REFERENCES shared.tenants (id) ON DELETE CASCADE,
     -- Null: the business has not got it yet.
     delivered_at timestamptz,
+    -- The time at which it is delivered again if no server could.
+    due_at timestamptz NOT NULL,
     -- Counts the restores of the business: a delivery into the schema of before does not count.
     epoch integer NOT NULL DEFAULT 0,
     CONSTRAINT received_payments_transaction_id_key UNIQUE (transaction_id, provider)
 );
 CREATE INDEX received_payments_tenant_id_idx ON shared.received_payments (tenant_id);
-CREATE INDEX received_payments_undelivered_idx ON shared.received_payments (received_at)
+CREATE INDEX received_payments_undelivered_idx ON shared.received_payments (due_at, received_at DESC)
     WHERE delivered_at IS NULL AND tenant_id IS NOT NULL;
 CREATE INDEX received_payments_unclaimed_idx ON shared.received_payments (id) WHERE tenant_id IS NULL;
 ALTER TABLE shared.received_payments ENABLE ROW LEVEL SECURITY;
@@ -43,9 +45,9 @@ RETURNS TABLE (id uuid, tenant_id uuid, amount numeric, epoch integer)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
     WITH stored AS (
         INSERT INTO shared.received_payments AS r (id, provider, transaction_id, till_number, amount, currency, payer,
-                                                   payer_name, account, request_id, paid_at, received_at, tenant_id)
+                                                   payer_name, account, request_id, paid_at, received_at, due_at, tenant_id)
         VALUES (new_id, its_provider, its_transaction, its_till, its_amount, its_currency, its_payer, its_name,
-                its_account, its_request, its_time, moment,
+                its_account, its_request, its_time, moment, moment + interval '2 seconds',
                 coalesce(its_tenant, (SELECT t.tenant_id FROM shared.till_numbers t WHERE t.number = its_till)))
             ON CONFLICT (transaction_id, provider) DO UPDATE
            SET request_id = coalesce(r.request_id, EXCLUDED.request_id),
@@ -53,7 +55,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function
                payer_name = coalesce(r.payer_name, EXCLUDED.payer_name),
                account = coalesce(r.account, EXCLUDED.account),
                delivered_at = CASE WHEN r.request_id IS NULL AND EXCLUDED.request_id IS NOT NULL
-                                   THEN NULL ELSE r.delivered_at END
+                                   THEN NULL ELSE r.delivered_at END,
+               due_at = CASE WHEN r.request_id IS NULL AND EXCLUDED.request_id IS NOT NULL
+                             THEN EXCLUDED.due_at ELSE r.due_at END
         RETURNING r.id, r.tenant_id, r.amount, r.delivered_at, r.epoch)
     SELECT s.id, s.tenant_id, s.amount, s.epoch FROM stored s WHERE s.delivered_at IS NULL
 $function$;

@@ -3,14 +3,16 @@ CREATE TABLE shared.report_schedules (
     report_id uuid CONSTRAINT report_schedules_pkey PRIMARY KEY,
     tenant_id uuid NOT NULL
         CONSTRAINT report_schedules_tenant_id_fkey REFERENCES shared.tenants (id) ON DELETE CASCADE,
-    due_at timestamptz NOT NULL
+    due_at timestamptz NOT NULL,
+    -- Counts the changes of the saved report, so that the job does not forget one that it has not seen.
+    changes integer NOT NULL DEFAULT 0
 );
 CREATE INDEX report_schedules_due_at_idx ON shared.report_schedules (due_at);
 CREATE INDEX report_schedules_tenant_id_idx ON shared.report_schedules (tenant_id);
 ALTER TABLE shared.report_schedules ENABLE ROW LEVEL SECURITY;
 CREATE POLICY report_schedules_own ON shared.report_schedules TO tenantry_shared
     USING (tenant_id = nullif(current_setting('tenantry.tenant', true), '')::uuid);
-GRANT SELECT, INSERT, UPDATE (due_at) ON shared.report_schedules TO tenantry_shared;
+GRANT SELECT, INSERT, UPDATE (due_at, changes) ON shared.report_schedules TO tenantry_shared;
 CREATE TRIGGER report_schedules_prompt AFTER INSERT OR UPDATE ON shared.report_schedules
     FOR EACH STATEMENT EXECUTE FUNCTION shared.prompt_job('reports.mail');
 

@@ -53,6 +53,7 @@ CREATE TABLE mobile_payments (
     CONSTRAINT mobile_payments_dismissed_check CHECK ((dismissed_at IS NULL) = (dismiss_reason IS NULL))
 );
 CREATE INDEX mobile_payments_open_idx ON mobile_payments (id) WHERE used < amount AND dismissed_at IS NULL;
+CREATE INDEX mobile_payments_dismissed_idx ON mobile_payments (id) WHERE used < amount AND dismissed_at IS NOT NULL;
 CREATE INDEX mobile_payments_request_id_idx ON mobile_payments (request_id) WHERE request_id IS NOT NULL;
 REVOKE UPDATE, DELETE ON mobile_payments FROM tenantry_tenant;
 GRANT UPDATE (used, request_id, dismissed_by, dismissed_at, dismiss_reason, version)
@@ -85,6 +86,12 @@ GRANT UPDATE (released_at) ON mobile_payment_uses TO tenantry_tenant;
 -- reason: the tables have few rows before the first release.
 CREATE INDEX sale_payments_reference_idx ON sale_payments (upper(reference))
     WHERE method = 'mobile_money' AND amount > 0;
+-- The payments that nothing confirms are listed.
+-- reason: the tables have few rows before the first release.
+CREATE INDEX sale_payments_mobile_money_idx ON sale_payments (id) WHERE method = 'mobile_money' AND amount > 0;
+-- The report of payments reads days.
+-- reason: the tables have few rows before the first release.
+CREATE INDEX order_payments_paid_at_idx ON order_payments (paid_at);
 -- reason: the tables have few rows before the first release.
 CREATE INDEX order_payments_reference_idx ON order_payments (upper(reference))
     WHERE method = 'mobile_money' AND amount > 0;

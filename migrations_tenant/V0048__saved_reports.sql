@@ -22,6 +22,8 @@ CREATE TABLE saved_reports (
     mail_day smallint,
     mail_format text CONSTRAINT saved_reports_mail_format_check CHECK (mail_format IN ('csv', 'xlsx')),
     mail_to text[],
+    -- The member in whose name it is mailed.
+    mail_by uuid,
     next_mail_at timestamptz,
     last_mailed_at timestamptz,
     created_by uuid,

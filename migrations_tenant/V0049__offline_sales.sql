@@ -23,10 +23,12 @@ CREATE TABLE offline_sales (
     resolved_by uuid,
     resolved_at timestamptz,
     discard_reason text,
-    version integer NOT NULL DEFAULT 1,
-    CONSTRAINT offline_sales_reference_key UNIQUE (register_id, reference)
+    version integer NOT NULL DEFAULT 1
 );
+-- A till may send a discarded sale again, corrected, with the same number.
+CREATE UNIQUE INDEX offline_sales_reference_key ON offline_sales (register_id, reference) WHERE status <> 'discarded';
 CREATE INDEX offline_sales_held_idx ON offline_sales (id) WHERE status = 'held';
+CREATE INDEX offline_sales_discarded_idx ON offline_sales (id) WHERE status = 'discarded';
 REVOKE UPDATE, DELETE ON offline_sales FROM tenantry_tenant;
 GRANT UPDATE (status, problem_code, problem_detail, resolved_by, resolved_at, discard_reason, version)
     ON offline_sales TO tenantry_tenant;

@@ -369,7 +369,7 @@ fn routes_of_businesses() -> Vec<Route> {
         ("GET", "/api/v1/reports/payments", Member("reports.read"), None),
         ("GET", "/api/v1/reports/taxes", Member("reports.read"), None),
         ("GET", "/api/v1/reports/dead-stock", Member("reports.read"), None),
-        ("GET", "/api/v1/dashboard/today", Member("dashboard.read"), None),
+        ("GET", "/api/v1/dashboard/today", Member("reports.read"), None),
         ("GET", "/api/v1/saved-reports", Member("reports.read"), None),
         (
             "POST",

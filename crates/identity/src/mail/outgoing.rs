@@ -61,6 +61,8 @@ values::words! {
 const LINKS_A_DAY: i32 = 10;
 /// Sign-ups for which one address may get a link in a day.
 const SIGN_UPS_A_DAY: i32 = 3;
+/// Saved reports that one address may get in a day.
+const REPORTS_A_DAY: i32 = 20;
 /// Receipts that one business may mail to one address in a day.
 pub const RECEIPTS_TO_AN_ADDRESS: i32 = 20;
 /// Receipts that one business may mail in a day.
@@ -78,9 +80,8 @@ impl Template {
             | Self::LicenceEnding
             | Self::WebhookFailed
             // See `may_mail_receipt`.
-            | Self::Receipt
-            // A business chooses a few addresses, and a few times.
-            | Self::Report => None,
+            | Self::Receipt => None,
+            Self::Report => Some(REPORTS_A_DAY),
             Self::SignUp => Some(SIGN_UPS_A_DAY),
             _ => Some(LINKS_A_DAY),
         }

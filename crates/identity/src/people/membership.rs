@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde::Serialize;
 use tenancy::{DbError, SharedTx, TenantId};
-use values::Email;
+use values::{ActorId, Email};
 
 use crate::names::ids::{MembershipId, UserId};
 use crate::names::keys::{AppSlug, OWNER_ROLE};
 use crate::people::authority::{self, NotAllowed};
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
-use crate::{INVENTORY_APP, PLATFORM_APP};
+use crate::{INVENTORY_APP, PLATFORM_APP, Permission};
 
 /// The app to which a member belongs, and the business, if the app has businesses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,6 +246,28 @@ pub async fn owner_emails(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Email>,
          WHERE m.tenant_id = $1 AND m.app = $3 AND m.status = 'active'
          ORDER BY l.value";
     tx.values(EMAILS, &[&tenant, &OWNER_ROLE, &INVENTORY_APP]).await
+}
+
+/// Whether an actor is an active member of a business, and holds all these permissions in the app of the
+/// business.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn holds(
+    tx: &SharedTx,
+    actor: ActorId,
+    tenant: TenantId,
+    permissions: &[Permission],
+) -> Result<bool, DbError> {
+    const HOLDS: &str = "
+        SELECT EXISTS (
+            SELECT FROM shared.memberships m
+              JOIN shared.users u ON u.id = m.user_id AND u.status = 'active'
+             CROSS JOIN LATERAL shared.access_of(m.id) a
+             WHERE m.user_id = $1 AND m.tenant_id = $2 AND m.app = $3 AND m.status = 'active'
+               AND a.permissions @> $4)";
+    let keys: Vec<&str> = permissions.iter().map(|permission| permission.as_str()).collect();
+    tx.value(HOLDS, &[&actor, &tenant, &INVENTORY_APP, &keys]).await
 }
 
 /// The membership of a user in one place.

@@ -116,7 +116,7 @@ pub(crate) const TRADED: &str = concatcp!(
     "      AND m.kind IN ('sale', 'return')
     ), traded AS (
         SELECT m.moment, m.of_day, m.variant_id, m.location_id, l.order_id, l.id AS line_id,
-               m.quantity AS sold,
+               NULL::uuid AS return_id, m.quantity AS sold,
                0 AS returned,
                coalesce(f.discount, l.discount * m.quantity / l.quantity) AS discount,
                coalesce(f.total, l.total * m.quantity / l.quantity) AS total, 0 AS refunded,
@@ -126,7 +126,7 @@ pub(crate) const TRADED: &str = concatcp!(
           JOIN order_lines l ON l.id = coalesce(f.order_line_id, m.source_line_id)
          WHERE m.kind = 'sale'
          UNION ALL
-        SELECT m.moment, m.of_day, m.variant_id, m.location_id, l.order_id, l.id, 0, -m.quantity, 0, 0,
+        SELECT m.moment, m.of_day, m.variant_id, m.location_id, l.order_id, l.id, NULL, 0, -m.quantity, 0, 0,
                r.refund,
                -coalesce(r.tax, l.tax * r.refund / nullif(l.total, 0), 0), m.cost
           FROM moved m
@@ -136,7 +136,7 @@ pub(crate) const TRADED: &str = concatcp!(
          UNION ALL
         SELECT m.occurred_at AT TIME ZONE s.time_zone, ",
     clock_of_day!("m.occurred_at", "s"),
-    ", l.variant_id, o.location_id, l.order_id, l.id, 0, 0,
+    ", l.variant_id, o.location_id, l.order_id, l.id, NULL, 0, 0,
                0, 0, r.amount, -r.tax, 0
           FROM (SELECT id, order_id, refunded_at AS occurred_at FROM order_refunds) m
           CROSS JOIN settings s
@@ -146,14 +146,14 @@ pub(crate) const TRADED: &str = concatcp!(
          WHERE ",
     IN_SPAN,
     "    UNION ALL
-        SELECT m.moment, m.of_day, m.variant_id, m.location_id, l.sale_id, l.id, m.quantity, 0, l.discount,
+        SELECT m.moment, m.of_day, m.variant_id, m.location_id, l.sale_id, l.id, NULL, m.quantity, 0, l.discount,
                l.total, 0, l.tax, m.cost
           FROM moved m
           JOIN sale_lines l ON l.id = m.source_line_id
           JOIN sales s ON s.id = l.sale_id
          WHERE m.source_type = 'sale' AND m.kind = 'sale' AND s.voided_at IS NULL
          UNION ALL
-        SELECT m.moment, m.of_day, m.variant_id, m.location_id, r.sale_id, r.line_id, 0, -m.quantity, 0, 0,
+        SELECT m.moment, m.of_day, m.variant_id, m.location_id, r.sale_id, r.line_id, r.id, 0, -m.quantity, 0, 0,
                r.amount, -r.tax, m.cost
           FROM moved m
           JOIN sale_returns r ON r.id = m.source_line_id
@@ -161,7 +161,7 @@ pub(crate) const TRADED: &str = concatcp!(
          UNION ALL
         SELECT m.occurred_at AT TIME ZONE s.time_zone, ",
     clock_of_day!("m.occurred_at", "s"),
-    ", l.variant_id, m.location_id, m.id, l.id, 0, 0, 0, 0, r.amount, -r.tax, 0
+    ", l.variant_id, m.location_id, m.id, l.id, r.id, 0, 0, 0, 0, r.amount, -r.tax, 0
           FROM (SELECT id, location_id, sold_at AS occurred_at FROM sales WHERE kind <> 'sale') m
           CROSS JOIN settings s
           JOIN sale_returns r ON r.sale_id = m.id AND r.quantity = 0

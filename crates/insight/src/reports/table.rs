@@ -83,7 +83,7 @@ impl Table {
             .from_writer(Vec::new());
         writer.write_record(self.columns)?;
         for row in &self.rows {
-            writer.write_record(row.iter().map(Cell::to_string))?;
+            writer.write_record(row.iter().map(Cell::field))?;
         }
         Ok(writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?)
     }
@@ -145,15 +145,17 @@ impl fmt::Display for Cell {
 
 impl Cell {
     /// A text that the program made, such as a day or an id.
-    fn key(text: Option<&str>) -> Self {
+    fn text(text: Option<&str>) -> Self {
         Self::Text(text.unwrap_or_default().to_owned())
     }
 
-    /// A text that people wrote.
-    fn written(text: Option<&str>) -> Self {
-        let mut text = text.unwrap_or_default().to_owned();
-        guard_formula(&mut text);
-        Self::Text(text)
+    /// The field of a CSV file. Spreadsheets must not take a text for a formula.
+    fn field(&self) -> String {
+        let mut field = self.to_string();
+        if matches!(self, Self::Text(_)) {
+            guard_formula(&mut field);
+        }
+        field
     }
 
     fn quantity(quantity: Quantity) -> Self {
@@ -175,9 +177,9 @@ impl TableRow for Sales {
     fn cells(&self, currency: &Currency) -> Vec<Cell> {
         let money = |amount| Cell::amount(amount, currency);
         vec![
-            Cell::key(self.key.as_deref()),
-            Cell::written(self.name.as_deref()),
-            Cell::written(self.sku.as_deref()),
+            Cell::text(self.key.as_deref()),
+            Cell::text(self.name.as_deref()),
+            Cell::text(self.sku.as_deref()),
             Cell::Count(self.orders),
             Cell::quantity(self.sold),
             Cell::quantity(self.returned),
@@ -199,8 +201,8 @@ impl TableRow for Payments {
     fn cells(&self, currency: &Currency) -> Vec<Cell> {
         let money = |amount| Cell::amount(amount, currency);
         vec![
-            Cell::key(self.key.as_deref()),
-            Cell::written(self.name.as_deref()),
+            Cell::text(self.key.as_deref()),
+            Cell::text(self.name.as_deref()),
             Cell::Count(self.payments),
             money(self.received),
             money(self.paid_back),
@@ -216,8 +218,8 @@ impl TableRow for Taxes {
     fn cells(&self, currency: &Currency) -> Vec<Cell> {
         let percent = self.percent.map(|percent| percent.normalize().to_string());
         vec![
-            Cell::written(self.name.as_deref()),
-            percent.map_or_else(|| Cell::key(None), Cell::Number),
+            Cell::text(self.name.as_deref()),
+            percent.map_or_else(|| Cell::text(None), Cell::Number),
             Cell::amount(self.net, currency),
             Cell::amount(self.tax, currency),
         ]
@@ -231,15 +233,15 @@ impl TableRow for Adjusted {
 
     fn cells(&self, currency: &Currency) -> Vec<Cell> {
         vec![
-            Cell::key(self.kind.map(|kind| kind.as_str())),
-            Cell::written(self.reason.as_ref().map(|reason| reason.as_str())),
+            Cell::text(self.kind.map(|kind| kind.as_str())),
+            Cell::text(self.reason.as_ref().map(|reason| reason.as_str())),
             Cell::Count(self.movements),
             Cell::quantity(self.added),
             Cell::quantity(self.removed),
             Cell::amount(self.value, currency),
-            Cell::key(self.key.as_deref()),
-            Cell::written(self.name.as_deref()),
-            Cell::written(self.sku.as_deref()),
+            Cell::text(self.key.as_deref()),
+            Cell::text(self.name.as_deref()),
+            Cell::text(self.sku.as_deref()),
         ]
     }
 }
@@ -250,9 +252,9 @@ impl TableRow for Stock {
 
     fn cells(&self, currency: &Currency) -> Vec<Cell> {
         vec![
-            Cell::key(self.key.as_deref()),
-            Cell::written(self.name.as_deref()),
-            Cell::written(self.sku.as_deref()),
+            Cell::text(self.key.as_deref()),
+            Cell::text(self.name.as_deref()),
+            Cell::text(self.sku.as_deref()),
             Cell::quantity(self.on_hand),
             Cell::amount(self.cost, currency),
             Cell::amount(self.value, currency),
@@ -266,9 +268,9 @@ impl TableRow for DeadStock {
 
     fn cells(&self, currency: &Currency) -> Vec<Cell> {
         vec![
-            Cell::key(self.key.as_deref()),
-            Cell::written(self.name.as_deref()),
-            Cell::written(self.sku.as_deref()),
+            Cell::text(self.key.as_deref()),
+            Cell::text(self.name.as_deref()),
+            Cell::text(self.sku.as_deref()),
             Cell::quantity(self.on_hand),
             Cell::amount(self.cost, currency),
             Cell::amount(self.value, currency),

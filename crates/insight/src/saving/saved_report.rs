@@ -91,7 +91,7 @@ pub struct NewSavedReport {
     pub name: Name,
     /// The choice.
     pub choice: Choice,
-    /// The schedule; `None` if it is not mailed.
+    /// The schedule; `None` if it is not mailed. It is mailed in the name of the member who saves it.
     pub schedule: Option<Schedule>,
 }
 
@@ -111,6 +111,8 @@ pub struct SavedReport {
     mail_day: Option<i16>,
     mail_format: Option<MailFormat>,
     mail_to: Option<Vec<Email>>,
+    /// The member in whose name it is mailed.
+    pub mail_by: ActorId,
     /// The time of the next mail; `None` if it is not mailed.
     pub next_mail_at: Option<DateTime<Utc>>,
     /// The time of the last mail.
@@ -137,6 +139,7 @@ tenancy::from_row!(SavedReport {
     mail_day,
     mail_format,
     mail_to,
+    mail_by,
     next_mail_at,
     last_mailed_at,
     created_by,
@@ -178,6 +181,9 @@ pub enum SavedReportError {
     /// The business has too many saved reports.
     #[error("a business may save {MAX_REPORTS} reports; delete one that nobody needs")]
     TooMany,
+    /// The business has too many saved reports that are mailed.
+    #[error("a business may have {MAX_MAILED} reports mailed; stop the mails of one that nobody needs")]
+    TooManyMailed,
     /// The schedule is not valid.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -188,10 +194,12 @@ pub enum SavedReportError {
 
 /// The most saved reports of a business.
 pub const MAX_REPORTS: i64 = 200;
+/// The most saved reports of a business that are mailed.
+pub const MAX_MAILED: i64 = 20;
 
 const SELECT: &str = "
     SELECT id, name, report, grouping, period, days, mail_every, mail_at, mail_day, mail_format, mail_to,
-           next_mail_at, last_mailed_at, created_by, created_at, updated_at, version
+           mail_by, next_mail_at, last_mailed_at, created_by, created_at, updated_at, version
       FROM saved_reports ";
 
 /// # Errors
@@ -240,14 +248,14 @@ pub async fn insert(
 ) -> Result<(), SavedReportError> {
     const COUNT: &str = "SELECT count(*) FROM saved_reports";
     const INSERT: &str = "
-        INSERT INTO saved_reports (id, name, name_key, report, grouping, period, days,
-        mail_every, mail_at, mail_day,
-                                   mail_format, mail_to, next_mail_at, created_by, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)";
+        INSERT INTO saved_reports (id, name, name_key, report, grouping, period, days, mail_every, mail_at,
+                                   mail_day, mail_format, mail_to, mail_by, next_mail_at, created_by,
+                                   created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)";
     if tx.value::<i64>(COUNT, &[]).await? >= MAX_REPORTS {
         return Err(SavedReportError::TooMany);
     }
-    let columns = Columns::of(tx, new).await?;
+    let columns = Columns::of(tx, id, new, actor).await?;
     let params: tenancy::Params<'_> = &[
         &id,
         &new.name,
@@ -261,6 +269,7 @@ pub async fn insert(
         &columns.day,
         &columns.format,
         &columns.to,
+        &columns.by,
         &columns.next_mail_at,
         &actor,
         &tx.now(),
@@ -283,12 +292,11 @@ pub async fn replace(
     const REPLACE: &str = "
         UPDATE saved_reports
            SET name = $2, name_key = $3, report = $4, grouping = $5, period = $6, days = $7, mail_every = $8,
-               mail_at = $9, mail_day = $10, mail_format = $11, mail_to = $12, next_mail_at = $13,
-               updated_at = $14,
-               version = version + 1
+               mail_at = $9, mail_day = $10, mail_format = $11, mail_to = $12, mail_by = $13,
+               next_mail_at = $14, updated_at = $15, version = version + 1
          WHERE id = $1";
     lock(tx, id, if_version).await?;
-    let columns = Columns::of(tx, new).await?;
+    let columns = Columns::of(tx, id, new, actor).await?;
     let params: tenancy::Params<'_> = &[
         &id,
         &new.name,
@@ -302,6 +310,7 @@ pub async fn replace(
         &columns.day,
         &columns.format,
         &columns.to,
+        &columns.by,
         &columns.next_mail_at,
         &tx.now(),
     ];
@@ -349,15 +358,25 @@ struct Columns {
     day: Option<i16>,
     format: Option<MailFormat>,
     to: Option<Vec<Email>>,
+    by: Option<ActorId>,
     next_mail_at: Option<DateTime<Utc>>,
 }
 
 impl Columns {
-    async fn of(tx: &TenantTx, new: &NewSavedReport) -> Result<Self, SavedReportError> {
+    async fn of(
+        tx: &TenantTx,
+        id: SavedReportId,
+        new: &NewSavedReport,
+        actor: ActorId,
+    ) -> Result<Self, SavedReportError> {
+        const OTHERS: &str = "SELECT count(*) FROM saved_reports WHERE mail_to IS NOT NULL AND id <> $1";
         let NewSavedReport { name, choice, schedule } = new;
         let schedule = schedule.as_ref();
         if let Some(schedule) = schedule {
             schedule.check()?;
+            if tx.value::<i64>(OTHERS, &[&id]).await? >= MAX_MAILED {
+                return Err(SavedReportError::TooManyMailed);
+            }
         }
         Ok(Self {
             name_key: name.key(),
@@ -370,6 +389,7 @@ impl Columns {
             day: schedule.and_then(|schedule| schedule.day),
             format: schedule.map(|schedule| schedule.format),
             to: schedule.map(|schedule| schedule.to.clone()),
+            by: schedule.map(|_| actor),
             next_mail_at: next_mail_at(tx, schedule).await?,
         })
     }
@@ -391,6 +411,42 @@ async fn record(
 ) -> Result<(), SavedReportError> {
     let changes = json!({"name": {"to": name}});
     Ok(audit::record(tx, actor, action, Subject::SavedReport(id.into()), &changes).await?)
+}
+
+/// The ids of the reports that are mailed.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn mailed(tx: &TenantTx) -> Result<Vec<SavedReportId>, DbError> {
+    tx.values("SELECT id FROM saved_reports WHERE mail_to IS NOT NULL ORDER BY id", &[]).await
+}
+
+const NO_MAILS: &str = "
+    UPDATE saved_reports
+       SET mail_every = NULL, mail_at = NULL, mail_day = NULL, mail_format = NULL, mail_to = NULL,
+           mail_by = NULL, next_mail_at = NULL, updated_at = $1, version = version + 1 ";
+
+/// Stops all mails: a copy of a business mails nothing.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn stop_all_mails(tx: &TenantTx) -> Result<(), DbError> {
+    const STOP: &str = concatcp!(NO_MAILS, "WHERE mail_to IS NOT NULL");
+    tx.execute(STOP, &[&tx.now()]).await.map(drop)
+}
+
+/// Stops the mails of a report, because the member in whose name it is mailed may not export it any more.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn stop_mails(tx: &TenantTx, report: &SavedReport) -> Result<(), DbError> {
+    const STOP: &str = concatcp!(NO_MAILS, "WHERE id = $2 AND version = $3");
+    let changes = json!({"name": {"to": report.name}, "mail": {"from": report.mail_to, "to": null}});
+    if tx.execute(STOP, &[&tx.now(), &report.id, &report.version]).await? == 1 {
+        let subject = Subject::SavedReport(report.id.into());
+        audit::record(tx, ActorId::SYSTEM, Action::SavedReportChanged, subject, &changes).await?;
+    }
+    Ok(())
 }
 
 /// Notes that a report was mailed at its time, and computes the next one. Another process that mailed it

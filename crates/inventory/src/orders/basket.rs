@@ -15,7 +15,7 @@ use crate::orders::customer::Buyer;
 use crate::orders::order_line::ChargedTax;
 use crate::orders::pricing::{self, Discount, PricedLine, PricingError};
 use crate::orders::sold_article::Sold;
-pub use crate::orders::sold_article::{Articles, articles, variants};
+pub use crate::orders::sold_article::{Articles, articles, prices_of, variants};
 use crate::orders::sold_bundle::{self, SoldBundle};
 use crate::stock::article::{ArticleError, ArticleName};
 use crate::stock::posting::StockError;

@@ -119,30 +119,46 @@ async fn components(
     Ok(components)
 }
 
+/// The list prices of an earlier time. A variant without a price in the history is missing.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn prices_of(
+    tx: &TenantTx,
+    variants: &[VariantId],
+    moment: DateTime<Utc>,
+) -> Result<HashMap<VariantId, Money>, DbError> {
+    const PRICES: &str = "
+        SELECT DISTINCT ON (variant_id) variant_id, price FROM price_changes
+         WHERE variant_id = ANY ($1) AND changed_at <= $2
+         ORDER BY variant_id, changed_at DESC, id DESC";
+    struct Then {
+        variant_id: VariantId,
+        price: Money,
+    }
+    tenancy::from_row!(Then { variant_id, price });
+    let then: Vec<Then> = tx.rows(PRICES, &[&variants, &moment]).await?;
+    Ok(then.into_iter().map(|Then { variant_id, price }| (variant_id, price)).collect())
+}
+
 impl Articles {
-    /// Takes the list prices of an earlier time, as far as the price history has them.
+    /// Takes the list prices of an earlier time, as far as the price history has them. Returns whether one of
+    /// them is lower than the present one.
     ///
     /// # Errors
     /// [`DbError`].
-    pub async fn take_prices_of(&mut self, tx: &TenantTx, moment: DateTime<Utc>) -> Result<(), DbError> {
-        const PRICES: &str = "
-            SELECT DISTINCT ON (variant_id) variant_id, price FROM price_changes
-             WHERE variant_id = ANY ($1) AND changed_at <= $2
-             ORDER BY variant_id, changed_at DESC, id DESC";
-        struct Then {
-            variant_id: VariantId,
-            price: Money,
-        }
-        tenancy::from_row!(Then { variant_id, price });
+    pub async fn take_prices_of(&mut self, tx: &TenantTx, moment: DateTime<Utc>) -> Result<bool, DbError> {
         let variants: Vec<VariantId> = self.taken().collect();
-        let prices: Vec<Then> = tx.rows(PRICES, &[&variants, &moment]).await?;
+        let prices = prices_of(tx, &variants, moment).await?;
         let components = self.components.values_mut().flatten().map(|component| &mut component.sold);
+        let mut is_lower = false;
         for sold in self.sold.values_mut().chain(components) {
-            if let Some(then) = prices.iter().find(|then| then.variant_id == sold.id) {
-                sold.price = then.price;
+            if let Some(price) = prices.get(&sold.id) {
+                is_lower |= *price < sold.price;
+                sold.price = *price;
             }
         }
-        Ok(())
+        Ok(is_lower)
     }
 
     /// The list price of the line at a position of the request; `None` if there is no such variant.

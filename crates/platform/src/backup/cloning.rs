@@ -6,10 +6,10 @@ use archive::contents;
 use identity::Applicant;
 use identity::membership::MemberOf;
 use serde_json::json;
-use tenancy::{NewTenant, SharedTx, Tenant, TenantSlug, TenantTx};
-use till::register;
+use tenancy::{NewTenant, SharedTx, Tenant, TenantSlug};
 
 use crate::backup::error::BackupError;
+use crate::backup::new_schema;
 use crate::onboarding::Onboarding;
 use crate::onboarding::member::{Added, NewMember, Show};
 use crate::records::platform_audit::{self, Actor};
@@ -44,6 +44,6 @@ pub async fn clone_tenant(
         Ok::<_, BackupError>(added)
     };
     let added = owner_database.keep_loaded(loading, note).await?;
-    owner_database.write_tenant(&tenant, async |tx: &TenantTx| register::forget_devices(tx).await).await?;
+    new_schema::part(owner_database, &tenant).await?;
     Ok((tenant, added))
 }

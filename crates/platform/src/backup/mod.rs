@@ -5,6 +5,7 @@ mod create;
 mod error;
 mod fleet_restore;
 mod installation;
+pub(crate) mod new_schema;
 mod registry;
 mod restore;
 mod retention;

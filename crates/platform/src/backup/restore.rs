@@ -17,10 +17,10 @@ use values::Name;
 
 use crate::backup::create::SharedRows;
 use crate::backup::error::BackupError;
+use crate::backup::new_schema;
 use crate::onboarding::Onboarding;
 use crate::onboarding::member::{Added, NewMember, Prepared, Show};
 use crate::records::platform_audit::{self, Actor};
-use crate::shops::received_payment;
 
 /// The target of a restore.
 #[derive(Debug, Clone)]
@@ -112,12 +112,11 @@ async fn restore_over(
         load(owner_database, backup, &loading).await?;
         let tenant = maintenance.tenant();
         let record = async |tx: &SharedTx| {
-            events::stored::forget(tx, id).await?;
-            events::webhooks::endpoint::begin_epoch(tx, id).await?;
-            received_payment::deliver_again(tx, id).await?;
+            new_schema::follow(tx, id).await?;
             platform_audit::record(tx, actor, "tenant.restored", Some(tenant), details).await
         };
         owner_database.replace_by_loaded(loading, &maintenance, record).await?;
+        new_schema::schedule_reports(owner_database, id).await;
         Ok(tenant.slug.clone())
     };
     let outcome = work.await;
@@ -161,7 +160,12 @@ async fn restore_new(
         }
         Ok::<_, BackupError>((None, new_users))
     };
-    owner_database.keep_loaded(loading, register).await
+    let restored = owner_database.keep_loaded(loading, register).await?;
+    match new.id {
+        Some(id) => new_schema::schedule_reports(owner_database, id).await,
+        None => new_schema::part(owner_database, &tenant).await?,
+    }
+    Ok(restored)
 }
 
 /// The days in which the custom domains of a restored business must be verified again.

@@ -279,6 +279,7 @@ impl<'a> Tills<'a> {
             sold_at,
             reference: ShortText::parse("R2-OFF-000001").map_err(data)?,
             total: money("1")?,
+            was_held: false,
         };
         let body = json!({
             "id": id, "registerId": register_id, "reference": made.reference, "soldAt": sold_at, "total": "1",

@@ -15,7 +15,7 @@ use tenancy::lifecycle::{self, LifecycleError, SetAside, StatusChange};
 use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug, TenantTx};
 use values::{Currency, Name};
 
-use crate::backup::{self, Backup};
+use crate::backup::{self, Backup, new_schema};
 use crate::records::platform_audit::{self, Actor};
 use crate::shops::licence::GrantError;
 use crate::shops::plan::PlanError;
@@ -190,10 +190,13 @@ impl Operator {
     /// [`OperatorError`].
     pub async fn swap(&self, tenant: &Tenant) -> Result<SetAside, OperatorError> {
         let record = async |tx: &SharedTx| {
+            new_schema::follow(tx, tenant.id).await?;
             let details = json!({"setAside": tenant.schema.as_str()});
             Ok(platform_audit::record(tx, &self.actor, "tenant.swapped", Some(tenant), &details).await?)
         };
-        Ok(self.owner_database.swap(tenant.id, record).await?)
+        let aside = self.owner_database.swap(tenant.id, record).await?;
+        new_schema::schedule_reports(&self.owner_database, tenant.id).await;
+        Ok(aside)
     }
 
     /// Drops the schemas that restores set aside for a business. Returns the names of these schemas.

@@ -124,41 +124,42 @@ pub async fn note_delivery(tx: &SharedTx, delivered: &Undelivered) -> Result<(),
     tx.execute(NOTE, &[&delivered.payment.id, &tx.now(), &delivered.epoch]).await.map(drop)
 }
 
-/// A server delivers a payment itself within this time.
-const GRACE: TimeDelta = TimeDelta::seconds(2);
-/// The payments that are delivered at once.
-const AT_ONCE: i64 = 100;
-
-/// Payments that no server delivered, oldest first.
+/// Payments that no server delivered and that are due, at most 100. Of those that are due at the same time,
+/// the newest come first, because customers wait for them.
 pub(crate) async fn undelivered(tx: &SharedTx) -> Result<Vec<Undelivered>, DbError> {
     const UNDELIVERED: &str = "
         SELECT id, provider, transaction_id, till_number, amount, currency, payer, payer_name, account,
                request_id, paid_at, received_at, tenant_id, epoch
           FROM shared.received_payments
-         WHERE delivered_at IS NULL AND tenant_id IS NOT NULL AND received_at <= $1
-         ORDER BY received_at LIMIT $2";
-    tx.rows(UNDELIVERED, &[&(tx.now() - GRACE), &AT_ONCE]).await
+         WHERE delivered_at IS NULL AND tenant_id IS NOT NULL AND due_at <= $1
+         ORDER BY due_at, received_at DESC LIMIT 100";
+    tx.rows(UNDELIVERED, &[&tx.now()]).await
 }
 
-/// Whether a payment waits for its delivery.
-///
-/// # Errors
-/// [`DbError`].
-pub(crate) async fn is_one_undelivered(tx: &SharedTx) -> Result<bool, DbError> {
-    const ANY: &str = "
-        SELECT EXISTS (SELECT FROM shared.received_payments
-        WHERE delivered_at IS NULL AND tenant_id IS NOT NULL)";
-    tx.value(ANY, &[]).await
+/// The time at which the next payment is due to be delivered.
+pub(crate) async fn next_due(tx: &SharedTx) -> Result<Option<DateTime<Utc>>, DbError> {
+    const NEXT: &str = "
+        SELECT min(due_at) FROM shared.received_payments WHERE delivered_at IS NULL AND tenant_id IS NOT NULL";
+    tx.value(NEXT, &[]).await
 }
 
-/// Lets all payments of a business be delivered again: those that a restored backup does not have come back.
+/// Lets a payment be delivered again after a pause.
+pub(crate) async fn put_off(tx: &SharedTx, id: MobilePaymentId, pause: TimeDelta) -> Result<(), DbError> {
+    const PUT_OFF: &str =
+        "UPDATE shared.received_payments SET due_at = $2 WHERE id = $1 AND delivered_at IS NULL";
+    tx.execute(PUT_OFF, &[&id, &(tx.now() + pause)]).await.map(drop)
+}
+
+/// Lets all payments of a business be delivered again: those that the schema of a restore or a swap does not
+/// have come back.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn deliver_again(tx: &SharedTx, tenant: TenantId) -> Result<(), DbError> {
-    const AGAIN: &str =
-        "UPDATE shared.received_payments SET delivered_at = NULL, epoch = epoch + 1 WHERE tenant_id = $1";
-    tx.execute(AGAIN, &[&tenant]).await.map(drop)
+    const AGAIN: &str = "
+        UPDATE shared.received_payments SET delivered_at = NULL, due_at = $2, epoch = epoch + 1
+         WHERE tenant_id = $1";
+    tx.execute(AGAIN, &[&tenant, &tx.now()]).await.map(drop)
 }
 
 /// A payment to a till number that no business had.
@@ -227,10 +228,10 @@ pub(crate) async fn claim(
     tenant: &Tenant,
 ) -> Result<Option<UnclaimedPayment>, DbError> {
     const FIND: &str = concatcp!(SELECT, "AND id = $1 FOR UPDATE");
-    const CLAIM: &str = "UPDATE shared.received_payments SET tenant_id = $2 WHERE id = $1";
+    const CLAIM: &str = "UPDATE shared.received_payments SET tenant_id = $2, due_at = $3 WHERE id = $1";
     let payment = tx.row_opt(FIND, &[&id]).await?;
     if payment.is_some() {
-        tx.execute(CLAIM, &[&id, &tenant.id]).await?;
+        tx.execute(CLAIM, &[&id, &tenant.id, &tx.now()]).await?;
     }
     Ok(payment)
 }

@@ -2,9 +2,12 @@
 //! provider for the outcome of requests that it did not report.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::stream::{self, StreamExt as _};
 use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantTx, chain, tenant};
+use till::mobile_payment::NewMobilePayment;
 use till::payment_matching;
 use till::payment_request::{self, PaymentRequest};
 use till::payment_request_status::PaymentRequestStatus;
@@ -29,7 +32,9 @@ const SHORT_PAUSE: TimeDelta = TimeDelta::seconds(30);
 /// The pause while no till waits.
 const LONG_PAUSE: TimeDelta = TimeDelta::minutes(5);
 /// The pause before a payment is delivered again.
-const DELIVERY_PAUSE: TimeDelta = TimeDelta::seconds(10);
+const DELIVERY_PAUSE: TimeDelta = TimeDelta::minutes(1);
+/// The questions to the provider at a time.
+const AT_ONCE: usize = 8;
 
 /// Delivers payments, and asks for outcomes.
 ///
@@ -46,29 +51,26 @@ pub async fn settle(owner_database: &OwnerDatabase, mobile_money: &MobileMoney) 
         match deliver(owner_database, &waiting).await {
             Ok(()) => settled.delivered += 1,
             Err(error) => {
-                let transaction = waiting.payment.transaction_id;
-                tracing::debug!(transaction, error = %chain(&error), "a payment was not delivered");
-            }
-        }
-    }
-    for request in due {
-        match ask(owner_database, mobile_money, request).await {
-            Ok(true) => settled.ended += 1,
-            Ok(false) => {}
-            Err(error) => {
                 // The business is in maintenance, for example.
-                let id = request.request_id;
-                let error = chain(&error);
-                tracing::debug!(payment_request.id = %id, %error, "a request was not settled");
+                let NewMobilePayment { id, transaction_id: transaction, .. } = waiting.payment;
+                tracing::debug!(transaction, error = %chain(&error), "a payment was not delivered");
                 owner_database
-                    .write_shared(async |tx: &SharedTx| open_request::put_off(tx, id, SHORT_PAUSE).await)
+                    .write_shared(async |tx: &SharedTx| {
+                        received_payment::put_off(tx, id, DELIVERY_PAUSE).await
+                    })
                     .await?;
             }
         }
     }
+    let is_silent = AtomicBool::new(false);
+    let asked =
+        stream::iter(due).map(|request| settle_request(owner_database, mobile_money, request, &is_silent));
+    let asked: Vec<Result<bool, DbError>> = asked.buffer_unordered(AT_ONCE).collect().await;
+    for ended in asked {
+        settled.ended += usize::from(ended?);
+    }
     let next = async |tx: &SharedTx| {
-        let undelivered = received_payment::is_one_undelivered(tx).await?;
-        let delivery = undelivered.then(|| tx.now() + DELIVERY_PAUSE);
+        let delivery = received_payment::next_due(tx).await?;
         Ok::<_, DbError>(open_request::next_due(tx).await?.into_iter().chain(delivery).min())
     };
     settled.next = owner_database.write_shared(next).await?;
@@ -90,11 +92,32 @@ async fn deliver(owner_database: &OwnerDatabase, waiting: &Undelivered) -> Resul
         .await
 }
 
-/// Asks for the outcome of a request. Returns whether it is known now.
+/// Settles a request. One whose business cannot be reached waits for another run.
+async fn settle_request(
+    owner_database: &OwnerDatabase,
+    mobile_money: &MobileMoney,
+    request: OpenRequest,
+    is_silent: &AtomicBool,
+) -> Result<bool, DbError> {
+    match ask(owner_database, mobile_money, request, is_silent).await {
+        Ok(is_known) => Ok(is_known),
+        Err(error) => {
+            let id = request.request_id;
+            let error = chain(&error);
+            tracing::debug!(payment_request.id = %id, %error, "a request was not settled");
+            let put_off = async |tx: &SharedTx| open_request::put_off(tx, id, SHORT_PAUSE).await;
+            owner_database.write_shared(put_off).await.map(|()| false)
+        }
+    }
+}
+
+/// Asks for the outcome of a request. Returns whether it is known now. `is_silent` is set when the provider
+/// does not answer; the other requests of the run then wait without a question.
 async fn ask(
     owner_database: &OwnerDatabase,
     mobile_money: &MobileMoney,
     open: OpenRequest,
+    is_silent: &AtomicBool,
 ) -> Result<bool, DbError> {
     let OpenRequest { request_id: id, tenant_id, until } = open;
     let remove = async |tx: &SharedTx| open_request::remove(tx, id).await;
@@ -110,10 +133,16 @@ async fn ask(
         return owner_database.write_shared(remove).await.map(|()| false);
     };
     let outcome = match &request.provider_reference {
+        Some(_) if is_silent.load(Ordering::Relaxed) => {
+            Err(ProviderError::NoAnswer("it did not answer another question".to_owned()))
+        }
         Some(reference) => mobile_money.provider.outcome(reference).await,
         // The server stopped before it had the answer, and nobody can ask for the outcome.
         None => Ok(RequestOutcome::Pending),
     };
+    if matches!(outcome, Err(ProviderError::NoAnswer(_))) {
+        is_silent.store(true, Ordering::Relaxed);
+    }
     let is_late = request.status == PaymentRequestStatus::Expired;
     let is_known = matches!(outcome, Ok(RequestOutcome::Paid(_) | RequestOutcome::Declined(_)));
     let note = async |tx: &TenantTx| {

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use identity::mails::{self, MailId};
+use identity::{Permission, membership};
 use insight::choice::ReadReport;
 use insight::report::MaxRows;
 use insight::saved_report::{self, MailFormat, SavedReport, Schedule};
@@ -44,17 +45,17 @@ const PAUSE: TimeDelta = TimeDelta::minutes(30);
 pub async fn mail_due(owner_database: &OwnerDatabase) -> Result<Mailed, DbError> {
     let mut mailed = Mailed::default();
     let due = owner_database.write_shared(async |tx: &SharedTx| report_schedule::due(tx).await).await?;
-    for DueReport { report_id, tenant_id } in due {
-        let next = match look_at(owner_database, tenant_id, report_id, &mut mailed).await {
+    for report in due {
+        let next = match look_at(owner_database, report, &mut mailed).await {
             Ok(next) => next,
             Err(error) => {
                 let error = chain(&error);
-                tracing::warn!(saved_report.id = %report_id, %error, "a report was not mailed");
+                tracing::warn!(saved_report.id = %report.report_id, %error, "a report was not mailed");
                 Some(Utc::now() + PAUSE)
             }
         };
         owner_database
-            .write_shared(async |tx: &SharedTx| report_schedule::set(tx, report_id, next).await)
+            .write_shared(async |tx: &SharedTx| report_schedule::set(tx, report, next).await)
             .await?;
     }
     let next = async |tx: &SharedTx| report_schedule::next_due(tx).await;
@@ -65,8 +66,7 @@ pub async fn mail_due(owner_database: &OwnerDatabase) -> Result<Mailed, DbError>
 /// Mails a report if it is time. Returns when to look at it again.
 async fn look_at(
     owner_database: &OwnerDatabase,
-    tenant_id: TenantId,
-    id: saved_report::SavedReportId,
+    DueReport { report_id: id, tenant_id, .. }: DueReport,
     mailed: &mut Mailed,
 ) -> Result<Option<DateTime<Utc>>, ReportMailError> {
     let find = async |tx: &SharedTx| tenant::find_by_id(tx, tenant_id).await;
@@ -74,25 +74,37 @@ async fn look_at(
     if tenant.status != TenantStatus::Active {
         return Ok(Some(Utc::now() + PAUSE));
     }
-    let read = async |tx: &TenantTx| {
-        let Some(saved) = saved_report::find(tx, id).await? else { return Ok(None) };
-        let is_due = saved.next_mail_at.is_some_and(|at| at <= tx.now());
-        let report = match saved.choice().filter(|_| is_due) {
-            Some(choice) => Some(choice.read(tx, MaxRows::MAIL).await?),
-            None => None,
-        };
-        Ok::<_, DbError>(Some((saved, report)))
-    };
-    let Some((saved, report)) = owner_database.write_tenant(&tenant, read).await? else { return Ok(None) };
-    if let (Some(report), Some(schedule)) = (report, saved.schedule()) {
-        queue(owner_database, &tenant, &saved, &schedule, &report).await?;
-        mailed.reports += 1;
-        let note = async |tx: &TenantTx| saved_report::note_mail(tx, &saved).await;
-        owner_database.write_tenant(&tenant, note).await?;
-        let find = async |tx: &TenantTx| saved_report::find(tx, id).await;
-        return Ok(owner_database.write_tenant(&tenant, find).await?.and_then(|saved| saved.next_mail_at));
+    let find = async |tx: &TenantTx| saved_report::find(tx, id).await;
+    let Some(saved) = owner_database.write_tenant(&tenant, find).await? else { return Ok(None) };
+    let Some(schedule) = saved.schedule() else { return Ok(None) };
+    if saved.next_mail_at.is_some_and(|at| at > Utc::now()) {
+        return Ok(saved.next_mail_at);
     }
-    Ok(saved.next_mail_at)
+    if !may_be_mailed(owner_database, tenant_id, &saved).await? {
+        let stop = async |tx: &TenantTx| saved_report::stop_mails(tx, &saved).await;
+        owner_database.write_tenant(&tenant, stop).await?;
+        return Ok(None);
+    }
+    // A later release saved a choice that this one does not know.
+    let Some(choice) = saved.choice() else { return Ok(Some(Utc::now() + PAUSE)) };
+    let read = async |tx: &TenantTx| choice.read(tx, MaxRows::MAIL).await;
+    let report = owner_database.write_tenant(&tenant, read).await?;
+    queue(owner_database, &tenant, &saved, &schedule, &report).await?;
+    mailed.reports += 1;
+    let note = async |tx: &TenantTx| saved_report::note_mail(tx, &saved).await;
+    owner_database.write_tenant(&tenant, note).await?;
+    Ok(owner_database.write_tenant(&tenant, find).await?.and_then(|saved| saved.next_mail_at))
+}
+
+/// Whether the member in whose name a report is mailed may still read and export it.
+async fn may_be_mailed(
+    owner_database: &OwnerDatabase,
+    tenant: TenantId,
+    saved: &SavedReport,
+) -> Result<bool, DbError> {
+    let permissions = [Permission::ReportsRead, Permission::DataExport];
+    let holds = async |tx: &SharedTx| membership::holds(tx, saved.mail_by, tenant, &permissions).await;
+    owner_database.write_shared(holds).await
 }
 
 /// Gives the mails to the post. Their ids depend on the report and its time, so that a process that was

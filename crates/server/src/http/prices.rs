@@ -12,7 +12,7 @@ use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
 /// A discount: an amount such as "1.50", or a percentage such as "10%".
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = String, example = "10%")]
 pub struct DiscountText(pub Discount);

@@ -22,7 +22,9 @@ impl From<SavedReportError> for Problem {
             SavedReportError::NotFound => Self::not_found(),
             SavedReportError::Stale(error) => error.into(),
             SavedReportError::DuplicateName(_) => Self::invalid("/name", Code::DuplicateName, error),
-            SavedReportError::TooMany => Self::because(Code::TooManySavedReports, &error),
+            SavedReportError::TooMany | SavedReportError::TooManyMailed => {
+                Self::because(Code::TooManySavedReports, &error)
+            }
             SavedReportError::Schedule(ScheduleError::Day) => {
                 Self::invalid("/mail/day", Code::OutOfRange, error)
             }

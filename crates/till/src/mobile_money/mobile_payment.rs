@@ -195,20 +195,32 @@ pub async fn list(
     filter: &MobilePaymentFilter,
     page: &PageRequest<MobilePaymentId>,
 ) -> Result<Page<MobilePayment>, DbError> {
-    const OPEN: &str = "used < amount AND dismissed_at IS NULL AND ";
-    const PAGE: &str = "($1::text IS NULL OR transaction_id = $1) AND id < $2 ORDER BY id DESC LIMIT $3";
+    const PAGE: &str = "id < $1 ORDER BY id DESC LIMIT $2";
     const ALL: &str = concatcp!(SELECT, "WHERE ", PAGE);
-    const ALL_OPEN: &str = concatcp!(SELECT, "WHERE ", OPEN, PAGE);
-    const ALL_USED: &str = concatcp!(SELECT, "WHERE used = amount AND ", PAGE);
-    const ALL_DISMISSED: &str =
-        concatcp!(SELECT, "WHERE used < amount AND dismissed_at IS NOT NULL AND ", PAGE);
-    let sql = match filter.status {
-        None => ALL,
-        Some(MobilePaymentStatus::Open) => ALL_OPEN,
-        Some(MobilePaymentStatus::Used) => ALL_USED,
-        Some(MobilePaymentStatus::Dismissed) => ALL_DISMISSED,
+    const OPEN: &str = concatcp!(SELECT, "WHERE used < amount AND dismissed_at IS NULL AND ", PAGE);
+    const USED: &str = concatcp!(SELECT, "WHERE used = amount AND ", PAGE);
+    const DISMISSED: &str = concatcp!(SELECT, "WHERE used < amount AND dismissed_at IS NOT NULL AND ", PAGE);
+    // A number has one payment at each provider.
+    const OF_TRANSACTION: &str = concatcp!(
+        SELECT,
+        "WHERE id < $1 AND transaction_id = $3
+           AND CASE $4 WHEN 'open' THEN used < amount AND dismissed_at IS NULL
+                       WHEN 'used' THEN used = amount
+                       WHEN 'dismissed' THEN used < amount AND dismissed_at IS NOT NULL
+                       ELSE true END
+         ORDER BY id DESC LIMIT $2"
+    );
+    let (below, limit) = (page.below(), page.limit.and_one());
+    let rows = match (&filter.transaction_id, filter.status) {
+        (Some(transaction), status) => {
+            let status = status.map(MobilePaymentStatus::as_str);
+            tx.rows(OF_TRANSACTION, &[&below, &limit, transaction, &status]).await?
+        }
+        (None, None) => tx.rows(ALL, &[&below, &limit]).await?,
+        (None, Some(MobilePaymentStatus::Open)) => tx.rows(OPEN, &[&below, &limit]).await?,
+        (None, Some(MobilePaymentStatus::Used)) => tx.rows(USED, &[&below, &limit]).await?,
+        (None, Some(MobilePaymentStatus::Dismissed)) => tx.rows(DISMISSED, &[&below, &limit]).await?,
     };
-    let rows = tx.rows(sql, &[&filter.transaction_id, &page.below(), &page.limit.and_one()]).await?;
     let mut page = page.page(rows, |payment: &MobilePayment| payment.id);
     page.data = with_uses(tx, page.data).await?;
     Ok(page)

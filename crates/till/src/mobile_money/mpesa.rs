@@ -71,6 +71,13 @@ struct Answer {
 
 /// The code of the answer about a request that the customer has not answered.
 const STILL_PROCESSING: &str = "500.001.1001";
+/// The code of the answer to a request with an access token that is not valid.
+const INVALID_TOKEN: &str = "404.001.03";
+/// The results after which a customer can no longer pay: too little money, a limit, an expired transaction,
+/// the customer cannot be reached, cancelled, no answer, a wrong PIN, and failures on the telephone. M-Pesa
+/// has other results while the request is under way, such as 4999.
+const FINAL: [&str; 12] =
+    ["1", "8", "17", "26", "1001", "1019", "1025", "1026", "1032", "1037", "2001", "2028"];
 
 impl Mpesa {
     /// # Errors
@@ -94,6 +101,9 @@ impl Mpesa {
             .get(format!("{url}/oauth/v1/generate?grant_type=client_credentials"))
             .basic_auth(consumer_key, Some(consumer_secret.expose_secret()));
         let (status, body) = send(request).await?;
+        if status.is_server_error() {
+            return Err(ProviderError::NoAnswer(format!("the answer has the status {status}")));
+        }
         if status != StatusCode::OK {
             return Err(ProviderError::Refused("the consumer key or its secret is not accepted".to_owned()));
         }
@@ -103,15 +113,44 @@ impl Mpesa {
         Ok(access_token)
     }
 
+    /// Posts a request, with all that it needs within the time limit.
     async fn post(&self, path: &str, body: &Value) -> Result<Answer, ProviderError> {
-        let token = self.access_token().await?;
+        let posted = tokio::time::timeout(PATIENCE, self.post_now(path, body)).await;
+        posted.unwrap_or_else(|_| Err(ProviderError::NoAnswer("the time limit is over".to_owned())))
+    }
+
+    async fn post_now(&self, path: &str, body: &Value) -> Result<Answer, ProviderError> {
         let url = format!("{}{path}", self.account.url);
-        let (status, answer) =
-            send(self.client.post(url).bearer_auth(token.expose_secret()).json(body)).await?;
-        if status == StatusCode::UNAUTHORIZED {
-            *self.access.lock().await = None;
+        let mut is_repeated = false;
+        loop {
+            let token = self.access_token().await?;
+            let request = self.client.post(&url).bearer_auth(token.expose_secret()).json(body);
+            let (status, answer) = send(request).await?;
+            let answer: Result<Answer, ProviderError> = read(&answer);
+            let code = answer.as_ref().ok().and_then(|answer| answer.error_code.as_deref());
+            if code == Some(INVALID_TOKEN) || (code.is_none() && status == StatusCode::UNAUTHORIZED) {
+                // M-Pesa ended the token before its time, and did nothing.
+                self.forget(&token).await;
+                if is_repeated {
+                    return Err(ProviderError::Refused("the access token is not accepted".to_owned()));
+                }
+                is_repeated = true;
+                continue;
+            }
+            // A failure of a gateway does not say what M-Pesa did. Its own refusals have a code.
+            if status.is_server_error() && code.is_none() {
+                return Err(ProviderError::NoAnswer(format!("the answer has the status {status}")));
+            }
+            return answer;
         }
-        read(&answer)
+    }
+
+    /// Forgets an access token, unless another request has replaced it.
+    async fn forget(&self, token: &SecretString) {
+        let mut access = self.access.lock().await;
+        if access.as_ref().is_some_and(|(kept, _)| kept.expose_secret() == token.expose_secret()) {
+            *access = None;
+        }
     }
 
     /// The fields by which M-Pesa knows the sender of a request.
@@ -140,9 +179,14 @@ impl Mpesa {
             "CallBackURL": asked.callback, "AccountReference": payee, "TransactionDesc": "Payment",
         });
         let answer = self.post("/mpesa/stkpush/v1/processrequest", &request).await?;
-        match answer.checkout_request_id.filter(|_| is_zero(answer.response_code.as_ref())) {
-            Some(reference) => Ok(reference),
-            None => Err(ProviderError::Refused(reason(answer.error_message.or(answer.response_description)))),
+        let has_refused = answer.error_code.is_some()
+            || answer.response_code.as_ref().is_some_and(|code| !is_zero(Some(code)));
+        match answer.checkout_request_id {
+            _ if has_refused => {
+                Err(ProviderError::Refused(reason(answer.error_message.or(answer.response_description))))
+            }
+            Some(reference) if answer.response_code.is_some() => Ok(reference),
+            _ => Err(ProviderError::NoAnswer("the answer has no id of a request".to_owned())),
         }
     }
 
@@ -158,7 +202,10 @@ impl Mpesa {
             (None, _) => return Err(ProviderError::Refused(reason(answer.error_message))),
             // The answer does not have the number of the transaction.
             (code, _) if is_zero(code.as_ref()) => RequestOutcome::Paid(None),
-            _ => RequestOutcome::Declined(reason(answer.result_desc)),
+            (Some(code), _) if FINAL.contains(&text_of(code).as_str()) => {
+                RequestOutcome::Declined(reason(answer.result_desc))
+            }
+            _ => RequestOutcome::Pending,
         })
     }
 

@@ -132,11 +132,14 @@ pub async fn list(
     register: Option<RegisterId>,
     page: &PageRequest<PaymentRequestId>,
 ) -> Result<Page<PaymentRequest>, DbError> {
-    const LIST: &str = concatcp!(
-        SELECT,
-        "WHERE ($2::uuid IS NULL OR r.register_id = $2) AND r.id < $3 ORDER BY r.id DESC LIMIT $4"
-    );
-    let rows = tx.rows(LIST, &[&tx.now(), &register, &page.below(), &page.limit.and_one()]).await?;
+    const ALL: &str = concatcp!(SELECT, "WHERE r.id < $2 ORDER BY r.id DESC LIMIT $3");
+    const OF_REGISTER: &str =
+        concatcp!(SELECT, "WHERE r.register_id = $4 AND r.id < $2 ORDER BY r.id DESC LIMIT $3");
+    let (now, below, limit) = (tx.now(), page.below(), page.limit.and_one());
+    let rows = match register {
+        None => tx.rows(ALL, &[&now, &below, &limit]).await?,
+        Some(register) => tx.rows(OF_REGISTER, &[&now, &below, &limit, &register]).await?,
+    };
     Ok(page.page(rows, |request: &PaymentRequest| request.id))
 }
 

@@ -72,7 +72,7 @@ pub enum ProviderError {
 #[error("the report cannot be read: {0}")]
 pub struct ReportError(pub String);
 
-/// A provider of mobile money.
+/// A provider of mobile money. Its methods that ask the provider end within some 10 seconds.
 pub trait MobileMoneyProvider: Send + Sync {
     /// The name under which payments are stored.
     fn name(&self) -> &'static str;

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+use inventory::VariantId;
 use inventory::article::ArticleName;
-use inventory::basket::NewLine;
+use inventory::basket::{self, NewLine};
 use inventory::pricing::Discount;
 use inventory::scan::{self, ScaleLabel};
 use rust_decimal::Decimal;
@@ -27,16 +29,28 @@ pub struct AskedLine {
     pub note: Option<Note>,
 }
 
-/// Reads the labels among the lines. There is a query only if a line may have one.
+/// Reads the labels among the lines, with the list prices of an earlier time if the sale was made then. There
+/// is a query only if a line may have one.
 ///
 /// # Errors
 /// [`SaleError`].
-pub(super) async fn read(tx: &TenantTx, lines: &[AskedLine]) -> Result<Vec<NewLine>, SaleError> {
+pub(super) async fn read(
+    tx: &TenantTx,
+    lines: &[AskedLine],
+    sold_at: Option<DateTime<Utc>>,
+) -> Result<Vec<NewLine>, SaleError> {
     let codes: Vec<&Barcode> = lines.iter().filter_map(AskedLine::label).collect();
-    let labels = match codes.is_empty() {
+    let mut labels = match codes.is_empty() {
         true => HashMap::new(),
         false => scan::labels(tx, &codes).await?,
     };
+    if let Some(sold_at) = sold_at.filter(|_| !labels.is_empty()) {
+        let variants: Vec<VariantId> = labels.values().map(|label| label.variant_id).collect();
+        let then = basket::prices_of(tx, &variants, sold_at).await?;
+        for label in labels.values_mut() {
+            label.price = then.get(&label.variant_id).copied().unwrap_or(label.price);
+        }
+    }
     let read = |(index, line): (usize, &AskedLine)| {
         line.with_label(index, line.label().and_then(|code| labels.get(code)))
     };

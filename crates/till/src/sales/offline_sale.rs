@@ -35,20 +35,30 @@ pub struct MadeOffline {
     pub reference: ShortText,
     /// The total that the customer paid.
     pub total: Money,
+    /// Whether the sale was held. Then it was received in time, however late it is completed.
+    pub was_held: bool,
 }
 
 /// A till may send a sale for this time.
 const LONGEST_DELAY: TimeDelta = TimeDelta::days(31);
 /// The clock of a till may be ahead by this time.
 const CLOCK_ERROR: TimeDelta = TimeDelta::minutes(5);
+/// Until then, a cashier needs no approval for the lower prices of the time of the sale. After that, the
+/// clock of a till could be set back to sell at a former price.
+const TRUSTED_DELAY: TimeDelta = TimeDelta::hours(24);
 
 impl MadeOffline {
     /// Refuses a time in the future, or too long ago.
     pub(super) fn check(&self, now: DateTime<Utc>) -> Result<(), SaleError> {
-        match self.sold_at <= now + CLOCK_ERROR && self.sold_at >= now - LONGEST_DELAY {
+        match self.was_held || self.sold_at <= now + CLOCK_ERROR && self.sold_at >= now - LONGEST_DELAY {
             true => Ok(()),
             false => Err(SaleError::SoldAt),
         }
+    }
+
+    /// Whether lower prices than the present ones need an approval, because the sale comes late.
+    pub(super) fn is_late(&self, now: DateTime<Utc>) -> bool {
+        self.sold_at < now - TRUSTED_DELAY
     }
 }
 

@@ -108,8 +108,8 @@ pub enum AssignError {
     /// The receipt has no payment to confirm.
     #[error("the sale has no payment by mobile money that is still to be confirmed")]
     NothingToConfirm,
-    /// The receipt claims more than is left of the payment. Holds the claim and the rest.
-    #[error("the sale waits for {}, and only {} is left of the reported payment", .0.plain(), .1.plain())]
+    /// The document claims more than is left of the payment. Holds the claim and the rest.
+    #[error("the sale or order waits for {}, and only {} is left of the reported payment", .0.plain(), .1.plain())]
     TooLittle(Money, Money),
     /// The order is paid.
     #[error("nothing is left to pay of the order")]
@@ -188,7 +188,13 @@ async fn assign_to_sale(
     }
     let confirmed: Money = uses.iter().map(|one| one.amount).sum();
     let changes = json!({"saleId": {"to": sale_id}, "amount": {"to": confirmed.plain()}});
-    all((mobile_use::write(tx, &uses, actor), record(tx, id, &changes, actor))).await?;
+    all((mobile_use::write(tx, &uses, actor), record(tx, id, &changes, actor))).await.map_err(|error| {
+        match error.constraint() {
+            // A report has confirmed it a moment ago.
+            Some("mobile_payment_uses_sale_payment_id_key") => AssignError::NothingToConfirm,
+            _ => error.into(),
+        }
+    })?;
     Ok(())
 }
 
@@ -201,7 +207,6 @@ async fn assign_to_order(
     const POSTED: &str = "
         SELECT p.id, p.amount FROM order_payments p
          WHERE p.order_id = $1 AND p.method = 'mobile_money' AND p.amount > 0 AND upper(p.reference) = $2
-           AND p.amount <= $3
            AND NOT EXISTS (SELECT FROM mobile_payment_uses u
                             WHERE u.order_payment_id = p.id AND u.released_at IS NULL)
          ORDER BY p.id LIMIT 1";
@@ -218,9 +223,11 @@ async fn assign_to_order(
     tenancy::from_row!(Posted { id, amount });
     let payment = lock_payment(tx, id).await?;
     let order = order::find(tx, order_id).await?.ok_or(AssignError::UnknownOrder)?;
-    let params: tenancy::Params<'_> = &[&order_id, &payment.transaction_id, &payment.left()];
-    let posted: Option<Posted> = tx.row_opt(POSTED, params).await?;
+    let posted: Option<Posted> = tx.row_opt(POSTED, &[&order_id, &payment.transaction_id]).await?;
     let (order_payment, amount) = match posted {
+        Some(Posted { amount, .. }) if amount > payment.left() => {
+            return Err(AssignError::TooLittle(amount, payment.left()));
+        }
         Some(Posted { id, amount }) => (id, amount),
         None => {
             let amount = order.balance().min(payment.left());

@@ -160,14 +160,30 @@ impl SaleError {
     pub fn is_for_review(&self) -> bool {
         match self {
             Self::NeedsApproval { .. }
-            | Self::Basket(_)
             | Self::UnknownCustomer
             | Self::ArchivedCustomer
-            | Self::Credit(_)
-            | Self::Mobile(_)
-            | Self::Payment(_)
-            | Self::OfflineTotal(_)
-            | Self::Stock(_) => true,
+            | Self::LabelPrice { .. }
+            | Self::OfflineTotal(_) => true,
+            Self::Basket(error) => matches!(
+                error,
+                BasketError::UnknownVariant { .. }
+                    | BasketError::Archived { .. }
+                    | BasketError::ArchivedComponent { .. }
+                    | BasketError::Article(
+                        ArticleError::UnknownSku { .. } | ArticleError::UnknownBarcode { .. }
+                    )
+            ),
+            Self::Credit(error) => !matches!(error, CreditError::Db(_)),
+            Self::Mobile(error) => !matches!(error, MobileUseError::Db(_)),
+            // The smallest amount of cash may have changed.
+            Self::Payment(error) => matches!(error, SalePaymentError::CashStep(_)),
+            Self::Stock(error) => matches!(
+                error,
+                StockError::Insufficient(_)
+                    | StockError::ClosedLocation
+                    | StockError::NotStocked { .. }
+                    | StockError::ArchivedVariant(_)
+            ),
             Self::NotFound
             | Self::Licence(_)
             | Self::UnknownRegister
@@ -176,7 +192,6 @@ impl SaleError {
             | Self::NoReason
             | Self::NoQuantity { .. }
             | Self::LabelQuantity { .. }
-            | Self::LabelPrice { .. }
             | Self::Part(_)
             | Self::NotPositive { .. }
             | Self::TooFine { .. }

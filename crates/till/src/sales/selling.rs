@@ -146,6 +146,8 @@ struct Ground {
     shift_id: ShiftId,
     articles: Articles,
     buyer: Buyer,
+    /// Whether a sale that a till made without a connection needs an approval, because it comes late.
+    is_late: bool,
 }
 
 async fn read_ground(tx: &TenantTx, new: &NewSale, basket: &NewBasket) -> Result<Ground, SaleError> {
@@ -166,10 +168,15 @@ async fn read_ground(tx: &TenantTx, new: &NewSale, basket: &NewBasket) -> Result
     if buyer.is_archived {
         return Err(SaleError::ArchivedCustomer);
     }
-    if let Some(made) = &new.made_offline {
-        articles.take_prices_of(tx, made.sold_at).await?;
-    }
-    Ok(Ground { terms, till, register, shift_id, articles, buyer })
+    let is_late = match &new.made_offline {
+        Some(made) => {
+            let is_lower = articles.take_prices_of(tx, made.sold_at).await?;
+            let may_sell = tx.tenant().licence.check_selling(tx.now()).is_ok();
+            !may_sell || is_lower && made.is_late(tx.now())
+        }
+        None => false,
+    };
+    Ok(Ground { terms, till, register, shift_id, articles, buyer, is_late })
 }
 
 async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sale, SaleError> {
@@ -182,7 +189,7 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
     }
     let id = new.request.id;
     let mut basket = NewBasket {
-        lines: asked_line::read(tx, &new.lines).await?,
+        lines: asked_line::read(tx, &new.lines, new.made_offline.as_ref().map(|made| made.sold_at)).await?,
         discount: new.discount,
         may_set_prices: new.may_set_prices,
     };
@@ -319,8 +326,8 @@ fn settle(
     Ok(settled)
 }
 
-/// Prices the basket. A discount above the limit, and another price than the list price, must have been
-/// approved if the actor may not set prices. Returns the member who approved.
+/// Prices the basket. A discount above the limit, another price than the list price, and a sale that comes
+/// late must have been approved if the actor may not set prices. Returns the member who approved.
 async fn price(
     tx: &TenantTx,
     id: SaleId,
@@ -328,8 +335,8 @@ async fn price(
     ground: &Ground,
     actor: ActorId,
 ) -> Result<(Basket, Option<ActorId>), SaleError> {
-    let Ground { articles, terms, buyer, .. } = ground;
-    let has_price = basket.lines.iter().any(|line| line.price.is_some());
+    let Ground { articles, terms, buyer, is_late, .. } = ground;
+    let has_price = *is_late || basket.lines.iter().any(|line| line.price.is_some());
     match basket.price(articles, terms, *buyer) {
         Err(BasketError::DiscountLimit(_)) => {}
         priced if has_price && !basket.may_set_prices => drop(priced?),

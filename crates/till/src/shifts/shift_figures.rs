@@ -19,6 +19,7 @@ pub(super) struct Figures {
     pub last_moved_at: Option<DateTime<Utc>>,
     pub takings: Vec<Takings>,
     pub receipts: Receipts,
+    pub numbers: Vec<Numbers>,
     pub taxes: Vec<TaxFigure>,
 }
 
@@ -46,10 +47,6 @@ pub(super) struct Receipts {
     pub total: Money,
     pub rounding: Money,
     last_at: Option<DateTime<Utc>>,
-    first_series: Option<String>,
-    first_number: Option<i64>,
-    last_series: Option<String>,
-    last_number: Option<i64>,
 }
 
 tenancy::from_row!(Receipts {
@@ -64,18 +61,24 @@ tenancy::from_row!(Receipts {
     total,
     rounding,
     last_at,
-    first_series,
-    first_number,
-    last_series,
-    last_number,
 });
 
-impl Receipts {
-    /// The numbers of the first and the last receipt, as they are printed.
-    pub(super) fn numbers(&self) -> (Option<String>, Option<String>) {
-        let reference = |(series, number): (&String, i64)| receipt_reference(series, number);
-        let first = self.first_series.as_ref().zip(self.first_number).map(reference);
-        (first, self.last_series.as_ref().zip(self.last_number).map(reference))
+/// The numbers of the receipts in one series.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    series: String,
+    first: i64,
+    last: i64,
+    /// Whether the till made the receipts without a connection.
+    pub is_offline: bool,
+}
+
+tenancy::from_row!(Numbers { series, first, last, is_offline });
+
+impl Numbers {
+    /// The first and the last number, as they are printed.
+    pub(super) fn printed(&self) -> (String, String) {
+        (receipt_reference(&self.series, self.first), receipt_reference(&self.series, self.last))
     }
 }
 
@@ -127,12 +130,13 @@ impl Figures {
                    coalesce(sum(tax) FILTER (WHERE voided_at IS NULL), 0) AS tax,
                    coalesce(sum(total) FILTER (WHERE voided_at IS NULL), 0) AS total,
                    coalesce(sum(rounding) FILTER (WHERE voided_at IS NULL), 0) AS rounding,
-                   max(sold_at) AS last_at,
-                   (array_agg(series ORDER BY series, number))[1] AS first_series,
-                   (array_agg(number ORDER BY series, number))[1] AS first_number,
-                   (array_agg(series ORDER BY series DESC, number DESC))[1] AS last_series,
-                   (array_agg(number ORDER BY series DESC, number DESC))[1] AS last_number
+                   max(sold_at) AS last_at
               FROM sales WHERE shift_id = $1";
+        const NUMBERS: &str = "
+            SELECT series, min(number) AS first, max(number) AS last,
+                   bool_and(offline_reference IS NOT NULL) AS is_offline
+              FROM sales WHERE shift_id = $1
+             GROUP BY series ORDER BY is_offline, series";
         const TAXES: &str = "
             SELECT tax ->> 'name' AS name, (tax ->> 'percent')::numeric AS percent, sum(net) AS net,
                    sum(sign * (tax ->> 'amount')::numeric) AS tax
@@ -149,13 +153,16 @@ impl Figures {
         let takings = async { tx.rows::<Takings>(TAKINGS, &[&id]).await };
         let receipts = async { tx.row::<Receipts>(RECEIPTS, &[&id]).await };
         let taxes = async { tx.rows::<TaxFigure>(TAXES, &[&id]).await };
-        let (cash, takings, receipts, taxes) = all((cash, takings, receipts, taxes)).await?;
+        let numbers = async { tx.rows::<Numbers>(NUMBERS, &[&id]).await };
+        let (cash, takings, receipts, taxes, numbers) =
+            all((cash, takings, receipts, taxes, numbers)).await?;
         Ok(Self {
             cash_in: cash.cash_in,
             cash_out: cash.cash_out,
             last_moved_at: cash.last_moved_at.max(receipts.last_at),
             takings,
             receipts,
+            numbers,
             taxes,
         })
     }

@@ -15,7 +15,7 @@ use crate::ids::{RegisterId, ShiftId};
 use crate::records::sale_method::SaleMethod;
 use crate::registers::register::{self, Register, Series};
 use crate::shifts::shift::{self, Denomination, Shift, ShiftStatus};
-use crate::shifts::shift_figures::{Figures, TaxFigure};
+use crate::shifts::shift_figures::{Figures, Numbers, TaxFigure};
 
 /// The report of a shift: an X report while the shift is not closed, and its Z report afterwards.
 #[derive(Debug, Serialize, ToSchema)]
@@ -80,10 +80,16 @@ pub struct ReceiptsReport {
     pub deposits: i64,
     /// The number of voided receipts.
     pub voids: i64,
-    /// The number of the first receipt, voided or not, such as R1-2026-000042. null if there is none.
+    /// The number of the first receipt, voided or not, such as R1-2026-000042. Receipts of offline sales are
+    /// only in series. null if there is none.
     pub first: Option<String>,
-    /// The number of the last receipt, voided or not. null if there is none.
+    /// The number of the last receipt, voided or not. Receipts of offline sales are only in series. null if
+    /// there is none.
     pub last: Option<String>,
+    /// The first and the last number in each series. Absent from Z reports that were stored before tills
+    /// could sell without a connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<Vec<SeriesReport>>,
     /// The sum of the sold lines before discounts: quantity times price, or the amount on a scale's label.
     pub subtotal: String,
     /// The discounts.
@@ -99,6 +105,17 @@ pub struct ReceiptsReport {
     pub rounding: String,
     /// The taxes by rate.
     pub taxes: Vec<TaxReport>,
+}
+
+/// The numbers of the receipts in one series, voided or not.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SeriesReport {
+    /// The first number.
+    #[schema(example = "R1-F-2026-000007")]
+    pub first: String,
+    /// The last number.
+    #[schema(example = "R1-F-2026-000009")]
+    pub last: String,
 }
 
 /// The tax of one rate, of what was sold less what came back.
@@ -118,7 +135,13 @@ pub struct TaxReport {
 impl ReceiptsReport {
     fn new(figures: &Figures, currency: &Currency) -> Self {
         let sums = &figures.receipts;
-        let (first, last) = sums.numbers();
+        let series = figures.numbers.iter().map(|numbers| {
+            let (first, last) = numbers.printed();
+            SeriesReport { first, last }
+        });
+        let mut of_till = figures.numbers.iter().filter(|numbers| !numbers.is_offline).map(Numbers::printed);
+        let first = of_till.next();
+        let last = of_till.last().or_else(|| first.clone());
         let tax = |of: &TaxFigure| TaxReport {
             name: of.name.clone(),
             percent: of.percent,
@@ -130,8 +153,9 @@ impl ReceiptsReport {
             refunds: sums.refunds,
             deposits: sums.deposits,
             voids: sums.voids,
-            first,
-            last,
+            first: first.map(|(first, _)| first),
+            last: last.map(|(_, last)| last),
+            series: Some(series.collect()),
             subtotal: currency.format(sums.subtotal),
             discount: currency.format(sums.discount),
             returned: currency.format(sums.returned),

@@ -101,12 +101,12 @@ fn rounded<T: Exact>(report: Report<T>, currency: &Currency) -> Report<T> {
 /// Read the figures of today
 ///
 /// Returns what was sold and paid today so far, by hour, register, seller and method, beside the same day of
-/// the week before. The documents behind a figure are at `/api/v1/reports/sales/documents`.
+/// the week before. The documents behind a figure of what was sold are at `/api/v1/reports/sales/documents`.
 #[utoipa::path(tag = "insight", operation_id = "readToday", responses((status = 200, body = TodayView)))]
 #[get("/dashboard/today")]
 pub async fn show(
     state: web::Data<State>,
-    caller: Caller<may::DashboardRead>,
+    caller: Caller<may::ReportsRead>,
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let read = async |tx: &TenantTx| {

@@ -45,7 +45,9 @@ pub struct SendOfflineSale {
     register_id: RegisterId,
     /// The number that the till printed. No other sale of the register has it.
     reference: ShortText,
-    /// The time of the sale, within the last 31 days. Prices, reports and the licence go by this time.
+    /// The time of the sale, within the last 31 days. Prices, reports and the licence go by this time. If the
+    /// sale was made more than 24 hours ago, prices that have risen since need an approval, and so does any
+    /// sale if the licence is over now.
     #[schema(value_type = DateTime<Utc>)]
     sold_at: Moment,
     /// The total of the sale, before cash is rounded. The server must compute the same total.
@@ -66,9 +68,44 @@ pub struct SendOfflineSale {
     payments: Vec<Pay>,
 }
 
-#[derive(Deserialize, ToSchema)]
+/// The corrections of a member. A field that is left out stays as the till sent it. The total stays what the
+/// customer paid.
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CompleteOfflineSale {}
+#[schema(example = json!({}))]
+pub struct CompleteOfflineSale {
+    /// The customer. null removes the customer.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    customer_id: Option<Option<CustomerId>>,
+    /// The articles that the customer bought. Send prices if the total would differ.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false, max_items = 200)]
+    lines: Option<Vec<SellLine>>,
+    /// The discount on the whole sale. null removes the discount.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    #[schema(value_type = Option<String>)]
+    discount: Option<Option<DiscountText>>,
+    /// The payments.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false, max_items = 20)]
+    payments: Option<Vec<Pay>>,
+}
+
+impl CompleteOfflineSale {
+    fn correct(self, sent: &mut SendOfflineSale) {
+        let Self { customer_id, lines, discount, payments } = self;
+        sent.customer_id = customer_id.unwrap_or(sent.customer_id);
+        if let Some(lines) = lines {
+            sent.lines = lines;
+        }
+        if let Some(discount) = discount {
+            sent.discount = discount;
+        }
+        if let Some(payments) = payments {
+            sent.payments = payments;
+        }
+    }
+}
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -94,7 +131,7 @@ pub struct OfflineSaleView {
     received_at: DateTime<Utc>,
     /// The reason why the sale was held. null if it was not.
     problem: Option<OfflineProblemView>,
-    /// The request of the till.
+    /// The request of the till. The codes of vouchers are left out for callers without till.approve.
     #[schema(value_type = Object)]
     request: Value,
     /// The user or program that sent the sale.
@@ -117,8 +154,11 @@ pub struct OfflineProblemView {
     detail: Option<String>,
 }
 
-impl From<OfflineSale> for OfflineSaleView {
-    fn from(sale: OfflineSale) -> Self {
+impl OfflineSaleView {
+    fn new(mut sale: OfflineSale, may_see_codes: bool) -> Self {
+        if !may_see_codes {
+            hide_voucher_codes(&mut sale);
+        }
         let detail = sale.problem_detail;
         Self {
             id: sale.id,
@@ -137,8 +177,23 @@ impl From<OfflineSale> for OfflineSaleView {
     }
 }
 
+/// A voucher is worth money to everybody who knows its code.
+fn hide_voucher_codes(sale: &mut OfflineSale) {
+    let payments = sale.request.0.get_mut("payments").and_then(Value::as_array_mut);
+    for payment in payments.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if payment.remove("voucherCode").is_some() {
+            sale.problem_detail = None;
+        }
+    }
+}
+
 /// The sale that a till made. `request` has its id, and the fingerprint of the till's request.
-fn read(request: Requested<SaleId>, body: SendOfflineSale, may_approve: bool) -> Result<NewSale, Problem> {
+fn read(
+    request: Requested<SaleId>,
+    body: SendOfflineSale,
+    may_approve: bool,
+    was_held: bool,
+) -> Result<NewSale, Problem> {
     let lines = body.lines.into_iter().enumerate().map(|(index, line)| line.checked(index));
     Ok(NewSale {
         request,
@@ -157,13 +212,19 @@ fn read(request: Requested<SaleId>, body: SendOfflineSale, may_approve: bool) ->
             sold_at: body.sold_at.time(),
             reference: body.reference,
             total: body.total,
+            was_held,
         }),
     })
 }
 
+fn sees_codes<P>(caller: &Caller<P>) -> bool {
+    caller.may(Permission::TillApprove)
+}
+
 /// Stores a sale once, whichever of its requests comes first, and answers with it.
-async fn store_once(
+async fn store_once<P>(
     tx: &TenantTx,
+    once: &Once<P>,
     request: &Requested<SaleId>,
     store: impl Future<Output = Result<(), Problem>>,
 ) -> Result<Answer, Problem> {
@@ -172,8 +233,11 @@ async fn store_once(
     let id = request.id;
     let sale = offline_sale::find(tx, id).await?.ok_or_else(Problem::not_found)?;
     Answer::to(outcome, |()| {
-        let (location, tag) = (format!("/api/v1/offline-sales/{id}"), Tag::of_version(sale.version));
-        Answer::created(location, tag, &OfflineSaleView::from(sale))
+        let (location, tag) = (
+            format!("/api/v1/offline-sales/{id}"),
+            Tag::with_shown(sale.version, i64::from(sees_codes(&once.caller))),
+        );
+        Answer::created(location, tag, &OfflineSaleView::new(sale, sees_codes(&once.caller)))
     })
 }
 
@@ -194,7 +258,7 @@ pub async fn create(
     let body: SendOfflineSale = body::read(&serde_json::to_vec(&sent).map_err(Problem::internal)?)?;
     let request = once.requested(Some(body.id), SaleId::new);
     let may_approve = once.caller.may(Permission::TillApprove) || once.caller.may(Permission::CatalogueWrite);
-    let new = read(request, body, may_approve)?;
+    let new = read(request, body, may_approve, false)?;
     let is_for_review = Cell::new(false);
     let completed = once
         .run(&state.database, Key::Required, async |tx| {
@@ -203,7 +267,9 @@ pub async fn create(
         })
         .await;
     let answered = match completed {
-        Err(problem) if is_for_review.get() => hold(&state, &once, &new, &sent, problem).await?,
+        Err(problem) if is_for_review.get() && problem.status().is_client_error() => {
+            hold(&state, &once, &new, &sent, problem).await?
+        }
         completed => completed?,
     };
     receipts::sign(&state, &once.caller.scope(), new.request.id).await;
@@ -223,7 +289,7 @@ async fn complete<P>(
         completed?;
         Ok(offline_sale::insert(tx, &sent(new, body)?, once.actor()).await?)
     };
-    store_once(tx, &new.request, store).await
+    store_once(tx, once, &new.request, store).await
 }
 
 /// Holds a sale if the business allows it. Otherwise, it is refused with its problem.
@@ -241,7 +307,7 @@ async fn hold<P>(
     let reason = (problem.code().as_str(), problem.reason());
     once.run(&state.database, Key::Required, async |tx| {
         let hold = async { Ok(offline_sale::hold(tx, &sent(new, body)?, reason, once.actor()).await?) };
-        store_once(tx, &new.request, hold).await
+        store_once(tx, once, &new.request, hold).await
     })
     .await
 }
@@ -279,7 +345,8 @@ pub async fn list(
     let page = page_request(filter.limit, filter.cursor.as_ref())?;
     let list = async |tx: &TenantTx| offline_sale::list(tx, filter.status, &page).await;
     let page = state.database.read(&caller.scope(), list).await?;
-    Ok(HttpResponse::Ok().json(PageView::new(page, OfflineSaleView::from)))
+    let may_see_codes = sees_codes(&caller);
+    Ok(HttpResponse::Ok().json(PageView::new(page, |sale| OfflineSaleView::new(sale, may_see_codes))))
 }
 
 /// Read an offline sale
@@ -294,28 +361,31 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let sale = state.database.read(&caller.scope(), async |tx| offline_sale::find(tx, id).await).await?;
     let sale = sale.ok_or_else(Problem::not_found)?;
-    Ok(etag::respond(&request, Tag::of_version(sale.version), &OfflineSaleView::from(sale)))
+    let tag = Tag::with_shown(sale.version, i64::from(sees_codes(&caller)));
+    Ok(etag::respond(&request, tag, &OfflineSaleView::new(sale, sees_codes(&caller))))
 }
 
 /// Complete a held sale
 ///
-/// Completes a held sale, for example after the stock was counted. This call approves the prices and the
-/// discounts of the sale. Requires an Idempotency-Key header.
+/// Completes a held sale, for example after the stock was counted. The body may correct what cannot be
+/// completed as the till sent it, such as an unknown article. This call approves the prices and the discounts
+/// of the sale. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "completeOfflineSale", request_body = CompleteOfflineSale,
     responses((status = 200, body = OfflineSaleView)), params(("id" = SaleId, Path,)))]
 #[post("/offline-sales/{id}/complete")]
 pub async fn complete_held(
     state: web::Data<State>,
-    Submission { once, .. }: Submission<may::TillApprove, CompleteOfflineSale>,
+    Submission { once, body: corrections }: Submission<may::TillApprove, CompleteOfflineSale>,
     PathId(id): PathId<SaleId>,
 ) -> Result<HttpResponse, Problem> {
     let answered = resolve(&state, &once, id, async |tx| {
         let held = offline_sale::lock_held(tx, id).await?;
-        let body: SendOfflineSale =
+        let mut body: SendOfflineSale =
             body::read(&serde_json::to_vec(&held.request.0).map_err(Problem::internal)?)?;
+        corrections.clone().correct(&mut body);
         let request = Requested { id, is_chosen: true, fingerprint: held.request_hash };
         // The sale is that of the cashier who made it.
-        selling::complete(tx, &read(request, body, true)?, held.sent_by).await?;
+        selling::complete(tx, &read(request, body, true, true)?, held.sent_by).await?;
         Ok(offline_sale::resolve(tx, id, None, once.actor()).await?)
     })
     .await?;
@@ -352,7 +422,8 @@ async fn resolve<P>(
     once.run(&state.database, Key::Required, async |tx| {
         resolve(tx).await?;
         let sale = offline_sale::find(tx, id).await?.ok_or_else(Problem::not_found)?;
-        Answer::ok(Tag::of_version(sale.version), &OfflineSaleView::from(sale))
+        let tag = Tag::with_shown(sale.version, 1);
+        Answer::ok(tag, &OfflineSaleView::new(sale, true))
     })
     .await
 }

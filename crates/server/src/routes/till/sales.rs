@@ -73,7 +73,7 @@ pub struct Sell {
     payments: Vec<Pay>,
 }
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"barcode": "4006381333931", "quantity": "2", "discount": "10%"}))]
 pub struct SellLine {
@@ -113,7 +113,7 @@ pub struct TakeBack {
     restock: Option<bool>,
 }
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"method": "cash", "amount": "20"}))]
 pub struct Pay {

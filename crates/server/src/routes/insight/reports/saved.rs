@@ -180,13 +180,14 @@ fn checked(
         }
         refuse_without_mail(state)?;
     }
-    let schedule = body.mail.map(|mail| Schedule {
-        every: mail.every,
-        at: mail.at.0,
-        day: mail.day,
-        format: mail.format.unwrap_or(MailFormat::Xlsx),
-        to: mail.to,
-    });
+    let schedule = match body.mail {
+        Some(mail) => {
+            caller.require_member()?;
+            let format = mail.format.unwrap_or(MailFormat::Xlsx);
+            Some(Schedule { every: mail.every, at: mail.at.0, day: mail.day, format, to: mail.to })
+        }
+        None => None,
+    };
     Ok(NewSavedReport { name: body.name, choice, schedule })
 }
 
@@ -216,7 +217,8 @@ pub async fn list(
 /// Save a report
 ///
 /// Keeps the choice of a report under a name. Read its result at any time, or have it mailed every day, week
-/// or month: that requires the permission data.export.
+/// or month: that requires a signed-in member with the permission data.export. The mails stop when the member
+/// no longer has this permission.
 #[utoipa::path(tag = "insight", operation_id = "saveReport", request_body = SaveReport,
     responses((status = 201, body = SavedReportView)))]
 #[post("/saved-reports")]
@@ -236,6 +238,9 @@ pub async fn create(
         Ok::<_, Problem>(saved_report::find(tx, id).await?)
     };
     let saved = state.database.write(&caller.scope(), insert).await?.ok_or_else(Problem::not_found)?;
+    if new.schedule.is_some() {
+        touch(&state, &caller, id).await?;
+    }
     let mut response = HttpResponse::Created();
     response.insert_header((header::LOCATION, format!("/api/v1/saved-reports/{id}")));
     response.insert_header((header::ETAG, Tag::of_version(saved.version).to_string()));
@@ -280,6 +285,7 @@ pub async fn replace(
         Ok::<_, Problem>(saved_report::find(tx, id).await?)
     };
     let saved = state.database.write(&caller.scope(), replace).await?.ok_or_else(Problem::not_found)?;
+    touch(&state, &caller, id).await?;
     Ok(etag::changed(Tag::of_version(saved.version), &SavedReportView::from(saved)))
 }
 
