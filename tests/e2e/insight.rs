@@ -356,6 +356,23 @@ async fn a_saved_report_is_read_and_mailed_by_its_business_alone() {
     owner.batch_execute(&ready).await.unwrap();
     due().await;
     assert_eq!(mailbox.read(&app).await, Vec::<String>::new());
+    // The mails stop when the member who wants them may not export any more.
+    let other = app.member_of(&acme.tenant, "OWNER").await;
+    let mut theirs = mailed.clone();
+    theirs["name"] = json!("Theirs");
+    let theirs = made(other.post("/api/v1/saved-reports", &theirs).await);
+    owner.batch_execute(&ready).await.unwrap();
+    assert_eq!(due().await.reports, 2);
+    let left = format!(
+        "UPDATE shared.memberships SET status = 'suspended'
+          WHERE user_id = (SELECT mail_by FROM {schema}.saved_reports WHERE name = 'Theirs')"
+    );
+    owner.batch_execute(&left).await.unwrap();
+    owner.batch_execute(&ready).await.unwrap();
+    assert_eq!(due().await.reports, 1);
+    let their_path = format!("/api/v1/saved-reports/{}", theirs["id"].as_str().unwrap());
+    let now = acme.get(&their_path).await.body;
+    assert_eq!((&now["mail"], &now["nextMailAt"]), (&Value::Null, &Value::Null), "{now}");
     // A deleted report is looked at once more, and forgotten.
     assert_eq!(acme.delete(&path).await.status, 204);
     let left = due().await;

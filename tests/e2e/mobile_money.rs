@@ -238,7 +238,7 @@ async fn settle(app: &TestApp) -> payment_settling::Settled {
     let owner = app.database.as_owner().await;
     owner
         .batch_execute(
-            "UPDATE shared.received_payments SET received_at = received_at - interval '1 minute';
+            "UPDATE shared.received_payments SET due_at = due_at - interval '1 day';
              UPDATE shared.open_payment_requests SET due_at = due_at - interval '1 day'",
         )
         .await
@@ -416,6 +416,10 @@ async fn outcomes_that_are_not_reported_are_asked_for() {
     assert_eq!(settle(&app).await.ended, 2);
     assert_eq!((status(&paid).await, status(&refused).await), (json!("paid"), json!("declined")));
     assert_eq!(status(&asleep).await, "pending");
+    // Only a final result ends a request.
+    let busy = ask("+254712345609").await;
+    assert_eq!(settle(&app).await.ended, 0);
+    assert_eq!(status(&busy).await, "pending");
     // After three minutes, the till stops waiting.
     let role = &acme.tenant.schema;
     let sql = format!("UPDATE {role}.payment_requests SET expires_at = expires_at - interval '3 minutes'");

@@ -95,6 +95,10 @@ async fn a_sale_comes_later_once_and_at_its_own_time_and_price() {
     refused(&send(&ann, &other).await, 403, "approval_required");
     (other["lines"][0]["price"], other["total"]) = (json!("10.00"), json!("10"));
     assert_eq!(send(&ann, &other).await.status, 201);
+    // A clock that was set back far does not bring back a former price.
+    let late = sent(&till, &bolt, 1, "OFF-5", Utc::now() - TimeDelta::hours(60));
+    refused(&send(&ann, &late).await, 403, "approval_required");
+    assert_eq!(made(send(&acme, &late).await)["status"], "completed");
     for days in [-1, 40] {
         let clock = sent(&till, &bolt, 1, "OFF-4", Utc::now() - TimeDelta::days(days));
         refused_at(&send(&ann, &clock).await, "/soldAt", "out_of_range");
@@ -168,6 +172,9 @@ async fn what_would_make_stock_negative_is_refused_or_waits() {
         (&json!("discarded"), &json!("entered by hand"))
     );
     assert_eq!(made(send(&ann, &dear).await)["status"], "discarded");
+    // The till may send the sale again, corrected, with the number that it printed.
+    let corrected = sent(&till, &bolt, 1, "OFF-2", hour_ago);
+    assert_eq!(made(send(&ann, &corrected).await)["status"], "completed");
     assert_eq!(acme.get("/api/v1/offline-sales?status=held").await.body["data"], json!([]));
     holds(&acme).await;
 }
@@ -203,5 +210,71 @@ async fn tills_send_what_they_sold_at_the_same_time_and_numbers_have_no_gap() {
     };
     assert_eq!((of("completed").await, of("held").await), (60, 20));
     assert_eq!(acme.on_hand(&bolt).await, "0");
+    holds(&acme).await;
+}
+
+#[tokio::test]
+async fn a_member_corrects_what_cannot_be_completed() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "10").await;
+    let till = register(&acme, "R1").await;
+    let ann = Cashier::sign_in(&app, &acme, "cashier").await;
+    open_shift(&ann, &till, "0").await;
+    let review = json!({"negativeSales": "review"});
+    assert_eq!(acme.patch("/api/v1/settings", &review).await.status, 200);
+    let hour_ago = Utc::now() - TimeDelta::hours(1);
+    let complete = async |sale: &Value, body: Value| {
+        acme.submit(&format!("offline-sales/{}/complete", sale["id"].as_str().unwrap()), &body).await
+    };
+
+    // An article that nobody knows, at a price of the till.
+    let mut unknown = sent(&till, &bolt, 1, "OFF-1", hour_ago);
+    (unknown["lines"], unknown["total"]) = (json!([{"sku": "NUT", "quantity": "2"}]), json!("7"));
+    assert_eq!(made(send(&ann, &unknown).await)["problem"]["code"], "not_found");
+    refused(&complete(&unknown, json!({})).await, 404, "not_found");
+    let bolts =
+        |price: &str| json!([{"variantId": bolt, "quantity": "2", "price": price, "priceReason": "old"}]);
+    let dear = complete(&unknown, json!({"lines": bolts("4")})).await;
+    refused_at(&dear, "/total", "other_total");
+    let fits = complete(&unknown, json!({"lines": bolts("3.5")})).await;
+    assert_eq!((fits.status, &fits.body["status"]), (200, &json!("completed")), "{fits:?}");
+    assert_eq!(acme.on_hand(&bolt).await, "8");
+
+    // A customer and a voucher that nobody knows. Only those who may list vouchers see its code.
+    let mut voucher = sent(&till, &bolt, 1, "OFF-2", hour_ago);
+    voucher["customerId"] = json!(Uuid::now_v7());
+    voucher["payments"] = json!([{"method": "voucher", "voucherCode": "ABCD-EFGH-JKLM"}]);
+    let held = made(send(&ann, &voucher).await);
+    assert_eq!(held["problem"]["code"], "not_found", "{held}");
+    assert!(!held.to_string().contains("ABCD"), "{held}");
+    let path = format!("/api/v1/offline-sales/{}", voucher["id"].as_str().unwrap());
+    assert!(!ann.get(&path).await.body.to_string().contains("ABCD"));
+    assert!(acme.get(&path).await.body.to_string().contains("ABCD"));
+    let again = complete(&voucher, json!({"customerId": null})).await;
+    refused(&again, 404, "not_found");
+    let cash = json!({"customerId": null, "payments": [{"method": "cash"}]});
+    assert_eq!(complete(&voucher, cash).await.status, 200);
+
+    // A sale that was received in time can be completed at any time.
+    let old = sent(&till, &bolt, 1, "OFF-3", hour_ago);
+    let mut old = old;
+    old["total"] = json!("9");
+    assert_eq!(made(send(&ann, &old).await)["problem"]["code"], "other_total");
+    let schema = &acme.tenant.schema;
+    let sql = format!(
+        "UPDATE {schema}.offline_sales
+            SET request = jsonb_set(request, '{{soldAt}}', to_jsonb(sold_at - interval '90 days'))
+          WHERE status = 'held'"
+    );
+    app.database.as_owner().await.batch_execute(&sql).await.unwrap();
+    let discount = complete(&old, json!({"discount": "1"})).await;
+    assert_eq!(discount.status, 200, "{discount:?}");
+
+    // Mistakes of the till, and failures, do not wait.
+    let mut wrong = sent(&till, &bolt, 1, "OFF-4", hour_ago);
+    wrong["payments"] = json!([{"method": "cash", "amount": "3"}]);
+    assert_eq!(send(&ann, &wrong).await.status, 422);
+    assert_eq!(acme.get("/api/v1/offline-sales?status=held").await.body["data"], json!([]));
     holds(&acme).await;
 }

@@ -36,6 +36,8 @@ enum Customer {
     Unknown,
     /// Pays before the request is answered.
     PaysEarly,
+    /// Does nothing, and the provider says so with a result that is not final.
+    Busy,
 }
 
 impl Customer {
@@ -49,6 +51,7 @@ impl Customer {
             "06" => Self::PaysLess,
             "07" => Self::Unknown,
             "08" => Self::PaysEarly,
+            "09" => Self::Busy,
             _ => Self::Pays,
         }
     }
@@ -212,6 +215,11 @@ impl Simulator {
             Some(Customer::Sleeps) => (
                 500,
                 json!({"errorCode": "500.001.1001", "errorMessage": "The transaction is being processed"}),
+            ),
+            Some(Customer::Busy) => (
+                200,
+                json!({"ResponseCode": "0", "ResultCode": "4999",
+                       "ResultDesc": "The transaction is still under processing"}),
             ),
             Some(Customer::Refuses | Customer::RefusesUnreported) => (
                 200,

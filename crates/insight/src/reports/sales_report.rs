@@ -146,15 +146,15 @@ pub(crate) const TRADED: &str = concatcp!(
          WHERE ",
     IN_SPAN,
     "    UNION ALL
-        SELECT m.moment, m.of_day, m.variant_id, m.location_id, l.sale_id, l.id, NULL, m.quantity, 0, l.discount,
-               l.total, 0, l.tax, m.cost
+        SELECT m.moment, m.of_day, m.variant_id, m.location_id, l.sale_id, l.id, NULL, m.quantity, 0,
+               l.discount, l.total, 0, l.tax, m.cost
           FROM moved m
           JOIN sale_lines l ON l.id = m.source_line_id
           JOIN sales s ON s.id = l.sale_id
          WHERE m.source_type = 'sale' AND m.kind = 'sale' AND s.voided_at IS NULL
          UNION ALL
-        SELECT m.moment, m.of_day, m.variant_id, m.location_id, r.sale_id, r.line_id, r.id, 0, -m.quantity, 0, 0,
-               r.amount, -r.tax, m.cost
+        SELECT m.moment, m.of_day, m.variant_id, m.location_id, r.sale_id, r.line_id, r.id, 0, -m.quantity,
+               0, 0, r.amount, -r.tax, m.cost
           FROM moved m
           JOIN sale_returns r ON r.id = m.source_line_id
          WHERE m.source_type = 'sale' AND m.kind = 'return'

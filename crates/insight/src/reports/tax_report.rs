@@ -32,8 +32,8 @@ impl Exact for Taxes {
     }
 }
 
-/// Reads the report of a span, the rate with the highest tax first. The tax of a line, or of what came back to
-/// a till, is divided among its rates as the document says.
+/// Reads the report of a span, the rate with the highest tax first. The tax of a line, or of what came back
+/// to a till, is divided among its rates as the document says.
 ///
 /// # Errors
 /// [`DbError`].
@@ -41,7 +41,8 @@ pub async fn read(tx: &TenantTx, span: Span, max: MaxRows) -> Result<Report<Taxe
     const READ: &str = concatcp!(
         TRADED,
         ", lines AS (
-            SELECT t.total - t.refunded - t.tax AS net, t.tax, coalesce(r.taxes, l.taxes, s.taxes) AS taxes,
+            SELECT t.total - t.refunded - t.tax AS net, t.tax,
+                   coalesce(r.taxes, l.taxes, s.taxes) AS taxes,
                    coalesce(r.tax, l.tax, s.tax) AS line_tax
               FROM traded t
               LEFT JOIN sale_returns r ON r.id = t.return_id

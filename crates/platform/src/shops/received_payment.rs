@@ -139,7 +139,8 @@ pub(crate) async fn undelivered(tx: &SharedTx) -> Result<Vec<Undelivered>, DbErr
 /// The time at which the next payment is due to be delivered.
 pub(crate) async fn next_due(tx: &SharedTx) -> Result<Option<DateTime<Utc>>, DbError> {
     const NEXT: &str = "
-        SELECT min(due_at) FROM shared.received_payments WHERE delivered_at IS NULL AND tenant_id IS NOT NULL";
+        SELECT min(due_at) FROM shared.received_payments
+         WHERE delivered_at IS NULL AND tenant_id IS NOT NULL";
     tx.value(NEXT, &[]).await
 }
 

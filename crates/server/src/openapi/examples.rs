@@ -88,6 +88,7 @@ impl Maker<'_> {
         };
         match types.as_str() {
             Some("object") if schema["properties"].is_object() => self.make_object(&schema["properties"]),
+            Some("object") if name == "total" => sum_of_a_report(),
             Some("array") => known(name).unwrap_or_else(|| json!([self.make("", &schema["items"])])),
             Some("boolean") => json!(false),
             Some("integer") => known(name).unwrap_or(json!(1)),
@@ -111,6 +112,11 @@ impl Maker<'_> {
         }
         Value::Object(object)
     }
+}
+
+/// The sum of a saved report on stock. An object whose fields depend on the report has no example of its own.
+fn sum_of_a_report() -> Value {
+    json!({"key": null, "name": null, "sku": null, "onHand": "978", "cost": "537.85", "value": "978.00"})
 }
 
 /// The example for a field with this name, if the schema has no example.

@@ -45,7 +45,7 @@ const LONGEST_DELAY: TimeDelta = TimeDelta::days(31);
 const CLOCK_ERROR: TimeDelta = TimeDelta::minutes(5);
 /// Until then, a cashier needs no approval for the lower prices of the time of the sale. After that, the
 /// clock of a till could be set back to sell at a former price.
-const TRUSTED_DELAY: TimeDelta = TimeDelta::hours(24);
+const TRUSTED_DELAY: TimeDelta = TimeDelta::hours(48);
 
 impl MadeOffline {
     /// Refuses a time in the future, or too long ago.

@@ -109,7 +109,9 @@ pub enum AssignError {
     #[error("the sale has no payment by mobile money that is still to be confirmed")]
     NothingToConfirm,
     /// The document claims more than is left of the payment. Holds the claim and the rest.
-    #[error("the sale or order waits for {}, and only {} is left of the reported payment", .0.plain(), .1.plain())]
+    #[error(
+        "the sale or order waits for {}, and only {} is left of the reported payment", .0.plain(), .1.plain()
+    )]
     TooLittle(Money, Money),
     /// The order is paid.
     #[error("nothing is left to pay of the order")]

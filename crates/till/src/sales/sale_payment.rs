@@ -1,4 +1,4 @@
-//! The payments of a receipt. [`crate::sales::settling`] makes them add up to its total.
+//! The payments of a receipt. The module `settling` makes them add up to its total.
 
 use chrono::NaiveDate;
 use values::{Money, ShortText, TooFine};

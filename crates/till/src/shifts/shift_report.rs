@@ -141,7 +141,7 @@ impl ReceiptsReport {
         });
         let mut of_till = figures.numbers.iter().filter(|numbers| !numbers.is_offline).map(Numbers::printed);
         let first = of_till.next();
-        let last = of_till.last().or_else(|| first.clone());
+        let last = of_till.next_back().or_else(|| first.clone());
         let tax = |of: &TaxFigure| TaxReport {
             name: of.name.clone(),
             percent: of.percent,

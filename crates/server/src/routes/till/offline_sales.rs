@@ -46,7 +46,7 @@ pub struct SendOfflineSale {
     /// The number that the till printed. No other sale of the register has it.
     reference: ShortText,
     /// The time of the sale, within the last 31 days. Prices, reports and the licence go by this time. If the
-    /// sale was made more than 24 hours ago, prices that have risen since need an approval, and so does any
+    /// sale was made more than 48 hours ago, prices that have risen since need an approval, and so does any
     /// sale if the licence is over now.
     #[schema(value_type = DateTime<Utc>)]
     sold_at: Moment,

@@ -140,8 +140,38 @@ pub async fn create(
             })
         })
         .await?;
-    let Some(request) = stored.take() else { return Ok(answer) };
-    ask(&state, &once, mobile_money, till_number, request).await
+    match stored.take() {
+        Some(request) => ask(&state, &once, mobile_money, till_number, request).await,
+        None => as_it_is_now(&state, &once, answer).await,
+    }
+}
+
+/// Answers a repeated request. The stored answer is of the time before the provider was asked.
+async fn as_it_is_now<P>(
+    state: &State,
+    once: &Once<P>,
+    stored: HttpResponse,
+) -> Result<HttpResponse, Problem> {
+    let location = stored.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
+    let id = location.and_then(|location| location.rsplit('/').next()?.parse().ok());
+    let Some(id): Option<PaymentRequestId> = id else { return Ok(stored) };
+    let find = async |tx: &TenantTx| with_currency(tx, payment_request::find(tx, id)).await;
+    let (currency, request) = state.database.read(&once.caller.scope(), find).await?;
+    let Some(request) = request else { return Ok(stored) };
+    let mut response = answered(request, &currency);
+    for (name, value) in stored.headers() {
+        if !response.headers().contains_key(name) {
+            response.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    Ok(response)
+}
+
+fn answered(request: PaymentRequest, currency: &Currency) -> HttpResponse {
+    let mut response = HttpResponse::Created();
+    response.insert_header((header::LOCATION, location(&request)));
+    response.insert_header((header::ETAG, tag(&request).to_string()));
+    response.json(PaymentRequestView::new(request, currency))
 }
 
 fn location(request: &PaymentRequest) -> String {
@@ -189,10 +219,7 @@ async fn ask<P>(
     };
     let (currency, request) = state.database.write(&once.caller.scope(), note).await?;
     let request = request.ok_or_else(Problem::not_found)?;
-    let mut response = HttpResponse::Created();
-    response.insert_header((header::LOCATION, location(&request)));
-    response.insert_header((header::ETAG, tag(&request).to_string()));
-    Ok(response.json(PaymentRequestView::new(request, &currency)))
+    Ok(answered(request, &currency))
 }
 
 #[derive(Deserialize, IntoParams)]

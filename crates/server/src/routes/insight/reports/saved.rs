@@ -1,6 +1,5 @@
 //! Saved reports.
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use chrono::{DateTime, NaiveDate, NaiveTime, Timelike as _, Utc};
 use identity::Permission;
@@ -23,6 +22,7 @@ use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{PageView, Paging, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
 use crate::routes::insight::reports::{ReportFormat, file};
 use crate::routes::people::invitations::refuse_without_mail;
 
@@ -159,10 +159,13 @@ pub struct SavedReportResultView {
     #[schema(example = "EUR")]
     currency: String,
     /// The sum of all rows, as in the report.
-    #[schema(value_type = Object, example = json!({"key": null, "net": "230.00"}))]
+    #[schema(value_type = Object)]
     total: Value,
     /// The rows, as in the report.
-    #[schema(value_type = Vec<Object>, example = json!([{"key": "cash", "net": "230.00"}]))]
+    #[schema(value_type = Vec<Object>, example = json!([{
+        "key": "019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10", "name": "Hex bolt", "sku": "BOLT-M8", "onHand": "978",
+        "cost": "537.85", "value": "978.00",
+    }]))]
     data: Vec<Value>,
     /// Whether the report has more rows than data.
     more: bool,
@@ -224,27 +227,25 @@ pub async fn list(
 #[post("/saved-reports")]
 pub async fn create(
     state: web::Data<State>,
-    caller: Caller<may::ReportsRead>,
-    body: Json<SaveReport>,
+    Submission { once, body }: Submission<may::ReportsRead, SaveReport>,
 ) -> Result<HttpResponse, Problem> {
-    let new = checked(&state, &caller, body.value)?;
+    let new = checked(&state, &once.caller, body)?;
     let id = SavedReportId::new();
-    if new.schedule.is_some() {
-        touch(&state, &caller, id).await?;
-    }
-    let actor = caller.actor();
-    let insert = async |tx: &TenantTx| {
-        saved_report::insert(tx, id, &new, actor).await?;
-        Ok::<_, Problem>(saved_report::find(tx, id).await?)
+    let touch = async || match new.schedule {
+        Some(_) => touch(&state, &once.caller, id).await,
+        None => Ok(()),
     };
-    let saved = state.database.write(&caller.scope(), insert).await?.ok_or_else(Problem::not_found)?;
-    if new.schedule.is_some() {
-        touch(&state, &caller, id).await?;
-    }
-    let mut response = HttpResponse::Created();
-    response.insert_header((header::LOCATION, format!("/api/v1/saved-reports/{id}")));
-    response.insert_header((header::ETAG, Tag::of_version(saved.version).to_string()));
-    Ok(response.json(SavedReportView::from(saved)))
+    touch().await?;
+    let answer = once
+        .run(&state.database, Key::Optional, async |tx| {
+            saved_report::insert(tx, id, &new, once.actor()).await?;
+            let saved = saved_report::find(tx, id).await?.ok_or_else(Problem::not_found)?;
+            let tag = Tag::of_version(saved.version);
+            Answer::created(format!("/api/v1/saved-reports/{id}"), tag, &SavedReportView::from(saved))
+        })
+        .await?;
+    touch().await?;
+    Ok(answer)
 }
 
 /// Read a saved report
