@@ -359,7 +359,7 @@ class Shop:
         """Compares rows: their keys, their quantities, and their amounts. Amounts of a row may be a cent off, because
         rows add up to the total."""
         faults = []
-        rows = {row["key"] if "key" in row else (row["kind"], row["reason"]): row for row in shown["data"]}
+        rows = {(row["kind"], row["reason"]) if "kind" in row else row["key"]: row for row in shown["data"]}
         wanted = {key: sums for key, sums in expected.items() if key != "total"}
         if rows.keys() != wanted.keys():
             faults.append(f"{what}: rows {sorted(map(str, rows))}, not {sorted(map(str, wanted))}")
