@@ -101,7 +101,7 @@ const OBJECTS: &[Breakage] = &[
     ("ALTER TABLE business_1.products ALTER COLUMN kind DROP DEFAULT", "default of products.kind"),
     ("CREATE INDEX by_hand ON business_1.orders (note)", "by_hand ON orders"),
     ("ALTER TABLE business_1.orders SET (fillfactor = 50)", "option orders fillfactor=50"),
-    ("DROP TABLE business_1.order_payments", "table order_payments"),
+    ("DROP TABLE business_1.sale_approvals", "table sale_approvals"),
     ("CREATE RULE by_hand AS ON DELETE TO business_1.orders DO INSTEAD NOTHING", "rule orders by_hand"),
     ("CREATE TYPE business_1.by_hand AS ENUM ('a')", "type by_hand"),
     ("CREATE FUNCTION business_1.by_hand() RETURNS integer LANGUAGE sql AS 'SELECT 1'", "function by_hand()"),

@@ -96,4 +96,5 @@ mod token_verifiers;
 mod total_loss;
 mod trading;
 mod unstocked;
+mod webhook_sending;
 mod webhooks;

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use harness::receiver::{Answer, Posted, Receiver};
-use harness::{Business, Program, Reply, TestApp, until};
+use harness::{Business, Reply, TestApp, until};
 use serde_json::{Value, json};
 
 use crate::orders::{made, stocked};
 
 /// Background jobs run in the server, and receivers are on this machine.
-const SETTINGS: &str = "
+pub(crate) const SETTINGS: &str = "
     [jobs]
     in_server = true
     [webhooks]
@@ -19,13 +19,13 @@ const SETTINGS: &str = "
     filter = \"error\"
 ";
 
-async fn order(business: &Business<'_>, variant: &Value) -> Value {
+pub(crate) async fn order(business: &Business<'_>, variant: &Value) -> Value {
     let lines = json!([{"variantId": variant, "quantity": "1"}]);
     made(business.submit("orders", &json!({"fulfil": false, "lines": lines})).await)["id"].clone()
 }
 
 /// Makes an endpoint. Returns it with its secret.
-async fn webhook(business: &Business<'_>, url: &str, topics: Value) -> Value {
+pub(crate) async fn webhook(business: &Business<'_>, url: &str, topics: Value) -> Value {
     let reply = business.post("/api/v1/webhooks", &json!({"url": url, "topics": topics})).await;
     assert_eq!(reply.status, 201, "{reply:?}");
     reply.body
@@ -58,7 +58,7 @@ async fn hurry(app: &TestApp) {
 }
 
 /// The ids of documents in messages.
-fn orders(posted: &[Posted]) -> Vec<Value> {
+pub(crate) fn orders(posted: &[Posted]) -> Vec<Value> {
     posted.iter().map(|message| message.body["data"]["orderId"].clone()).collect()
 }
 
@@ -456,44 +456,4 @@ async fn events_that_are_sent_again_hold_nothing_up_and_are_given_up() {
     let stopped = acme.delete(&path(&hook, "/replays")).await;
     assert_eq!((stopped.status, &stopped.body["replaying"]), (200, &json!(0)), "{stopped:?}");
     assert!(orders(&receiver.posted()).contains(&first));
-}
-
-/// A process that sends is killed while it sends, again and again: nothing is lost, and what comes twice has
-/// the same id.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn senders_that_are_killed_lose_nothing() {
-    let app = TestApp::start_with("[webhooks]\nany_network = true\n").await;
-    let acme = app.tenant("acme").await;
-    let bolt = stocked(&acme, "BOLT", "1000").await;
-    let receiver = Receiver::start().await;
-    webhook(&acme, &receiver.url(), json!(["order.placed"])).await;
-    receiver.answer(Answer { wait: Duration::from_millis(20), ..Answer::status(200) });
-    let program = Program::beside(&app).with("TENANTRY__WEBHOOKS__ANY_NETWORK", "true");
-    let mut placed = Vec::new();
-    for _ in 0..4 {
-        let worker = program.start(&["job", "run"]);
-        for _ in 0..10 {
-            placed.push(order(&acme, &bolt).await);
-        }
-        receiver.wait_for(placed.len() - 8).await;
-        worker.signal("KILL");
-        worker.ended();
-    }
-    let worker = program.start(&["job", "run"]);
-    until("every event arrives", async || {
-        let posted = orders(&receiver.posted());
-        placed.iter().all(|order| posted.contains(order))
-    })
-    .await;
-    worker.signal("KILL");
-    worker.ended();
-    let mut seen = Vec::new();
-    for message in receiver.posted() {
-        let sent = (message.body["data"]["orderId"].clone(), message.header("webhook-id").to_owned());
-        if seen.last() != Some(&sent) {
-            seen.push(sent);
-        }
-    }
-    let first_seen: Vec<Value> = seen.into_iter().map(|(order, _)| order).collect();
-    assert_eq!(first_seen, placed);
 }

@@ -69,16 +69,22 @@ impl WebhookSender {
             // The turns go on meanwhile: they may have the connections for which the look waits.
             let looking = work.look(busy.clone());
             tokio::pin!(looking);
+            // The look leaves out a lane whose turn ends meanwhile. Its next event may have come in between.
+            let mut has_left_out = false;
             let (due, pause) = loop {
                 tokio::select! {
                     looked = &mut looking => break looked,
-                    Some(served) = turns.next(), if !turns.is_empty() => busy.retain(|(id, _)| *id != served),
+                    Some(served) = turns.next(), if !turns.is_empty() => {
+                        busy.retain(|(id, _)| *id != served);
+                        has_left_out = true;
+                    }
                 }
             };
             for lane in due {
                 busy.push((lane.id, lane.tenant_id));
                 turns.push(work.serve(lane));
             }
+            let pause = if has_left_out { Duration::ZERO } else { pause };
             tokio::select! {
                 Some(served) = turns.next(), if !turns.is_empty() => busy.retain(|(id, _)| *id != served),
                 () = prompted.notified() => {}
