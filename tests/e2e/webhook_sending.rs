@@ -29,7 +29,8 @@ async fn a_lane_whose_turn_ends_during_a_look_is_served_again() {
     holder.batch_execute(lock).await.unwrap();
     const PROMPT: &str = "UPDATE shared.webhook_endpoints SET version = version + 1 WHERE tenant_id = $1";
     owner.execute(PROMPT, &[&zenith.tenant.id]).await.unwrap();
-    app.database.until_a_lock_is_awaited().await;
+    // The relay of events waits, too.
+    app.database.until_two_locks_are_awaited().await;
     // Meanwhile, the attempt fails, and the next one is due before the look goes on.
     until("the attempt fails", async || {
         const FAILED: &str = "SELECT FROM shared.webhook_endpoints WHERE attempts = 1";
@@ -39,7 +40,8 @@ async fn a_lane_whose_turn_ends_during_a_look_is_served_again() {
     receiver.answer(Answer::status(200));
     owner.batch_execute("UPDATE shared.webhook_endpoints SET due_at = now()").await.unwrap();
     holder.batch_execute("COMMIT").await.unwrap();
-    let posted = receiver.wait_for(2).await;
+    let second = tokio::time::timeout(Duration::from_secs(5), receiver.wait_for(2)).await;
+    let posted = second.expect("the lane waits for the next look");
     assert_eq!(posted[0].header("webhook-id"), posted[1].header("webhook-id"));
 }
 
