@@ -1,5 +1,5 @@
-//! The sender of webhooks under way: no event is left behind when it comes at a bad moment, or when the process
-//! is killed.
+//! The sender of webhooks under way: no event is left behind when it comes at a bad moment, or when the
+//! process is killed.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Adjustments, stock counts and revaluations in a span of days, by reason: what was put in and what was
-//! written off, including scrapped returns.
+//! Adjustments, stock counts and revaluations in a span of days, by reason, variant, category or location:
+//! what was put in and what was written off, including scrapped returns.
 
 use const_format::concatcp;
 use inventory::movement::{self, Kind};
