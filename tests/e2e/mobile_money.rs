@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use harness::till::{Cashier, open_shift, register, sell, set_till_number};
-use harness::{Business, Client, Mpesa, Reply, TestApp, a_product, join_all};
+use harness::{Business, Client, Mpesa, Reply, TestApp, a_product, join_all, until};
 use platform::payment_settling;
 use serde_json::{Value, json};
 
@@ -410,9 +410,7 @@ async fn outcomes_that_are_not_reported_are_asked_for() {
         let path = format!("/api/v1/payment-requests/{}", id.as_str().unwrap());
         acme.get(&path).await.body["status"].clone()
     };
-    while status(&answered).await == "pending" {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the customer answers", async || status(&answered).await != "pending").await;
     assert_eq!(settle(&app).await.ended, 2);
     assert_eq!((status(&paid).await, status(&refused).await), (json!("paid"), json!("declined")));
     assert_eq!(status(&asleep).await, "pending");

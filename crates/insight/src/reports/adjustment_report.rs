@@ -10,7 +10,7 @@ use crate::reports::report::{IN_SPAN, MaxRows, Report, Span};
 use crate::reports::rounding::Exact;
 
 values::words! {
-    /// What each row of the report stands for.
+    /// The group of each row of the report.
     pub enum AdjustedBy {
         /// The reason of the adjustments, or the stock counts, or the revaluations.
         Reason = "reason",

@@ -9,7 +9,7 @@ use crate::reports::report::{IN_SPAN, MaxRows, Report, Span};
 use crate::reports::rounding::Exact;
 
 values::words! {
-    /// What each row of the report stands for.
+    /// The group of each row of the report.
     pub enum PaymentsBy {
         /// The day of the payment, in the time zone of the business.
         Day = "day",
@@ -49,7 +49,7 @@ impl Exact for Payments {
 }
 
 impl Payments {
-    /// What came in less what was paid back.
+    /// The received amount less the amount that was paid back.
     pub fn net(&self) -> Money {
         self.received - self.paid_back
     }

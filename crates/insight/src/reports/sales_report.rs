@@ -10,7 +10,7 @@ use crate::reports::report::{IN_SPAN, MaxRows, Report, Span};
 use crate::reports::rounding::Exact;
 
 values::words! {
-    /// What each row of the report stands for.
+    /// The group of each row of the report.
     pub enum SalesBy {
         /// The day on which the goods left or came back, in the time zone of the business.
         Day = "day",

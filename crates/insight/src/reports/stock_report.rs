@@ -10,7 +10,7 @@ use crate::reports::report::{MaxRows, Report};
 use crate::reports::rounding::Exact;
 
 values::words! {
-    /// What each row of the report stands for.
+    /// The group of each row of the report.
     pub enum StockBy {
         /// The category of the product. Products without a category share one row.
         Category = "category",

@@ -16,7 +16,7 @@ pub struct Taxes {
     pub name: Option<String>,
     /// The rate in percent; `None` where `name` is `None`.
     pub percent: Option<Decimal>,
-    /// What was sold less what was refunded, without any tax. A line with several rates is in the row of
+    /// The sales less the refunds, without any tax. A line with several rates is in the row of
     /// each, and once in the total.
     pub net: Money,
     /// The taxes. The rows add up to the total, which is that of the report on sales.

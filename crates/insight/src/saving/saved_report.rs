@@ -6,6 +6,7 @@ use inventory::Stale;
 use inventory::audit::{self, Action, Subject};
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
+use tokio_postgres::types::ToSql;
 use values::{ActorId, Email, Name, Page, PageRequest};
 
 use crate::saving::choice::{Choice, Period, ReportName};
@@ -249,32 +250,16 @@ pub async fn insert(
     const COUNT: &str = "SELECT count(*) FROM saved_reports";
     const INSERT: &str = "
         INSERT INTO saved_reports (id, name, name_key, report, grouping, period, days, mail_every, mail_at,
-                                   mail_day, mail_format, mail_to, mail_by, next_mail_at, created_by,
-                                   created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)";
+                                   mail_day, mail_format, mail_to, mail_by, next_mail_at, created_at,
+                                   updated_at, created_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, $16)";
     if tx.value::<i64>(COUNT, &[]).await? >= MAX_REPORTS {
         return Err(SavedReportError::TooMany);
     }
-    let columns = Columns::of(tx, id, new, actor).await?;
-    let params: tenancy::Params<'_> = &[
-        &id,
-        &new.name,
-        &columns.name_key,
-        &columns.report,
-        &columns.grouping,
-        &columns.period,
-        &columns.days,
-        &columns.every,
-        &columns.at,
-        &columns.day,
-        &columns.format,
-        &columns.to,
-        &columns.by,
-        &columns.next_mail_at,
-        &actor,
-        &tx.now(),
-    ];
-    tx.execute(INSERT, params).await.map_err(|error| on_write(error, &new.name))?;
+    let (columns, now) = (Columns::of(tx, id, new, actor).await?, tx.now());
+    let mut params = columns.params(&id, &new.name, &now).to_vec();
+    params.push(&actor);
+    tx.execute(INSERT, &params).await.map_err(|error| on_write(error, &new.name))?;
     record(tx, id, Action::SavedReportCreated, &new.name, actor).await
 }
 
@@ -296,25 +281,10 @@ pub async fn replace(
                next_mail_at = $14, updated_at = $15, version = version + 1
          WHERE id = $1";
     lock(tx, id, if_version).await?;
-    let columns = Columns::of(tx, id, new, actor).await?;
-    let params: tenancy::Params<'_> = &[
-        &id,
-        &new.name,
-        &columns.name_key,
-        &columns.report,
-        &columns.grouping,
-        &columns.period,
-        &columns.days,
-        &columns.every,
-        &columns.at,
-        &columns.day,
-        &columns.format,
-        &columns.to,
-        &columns.by,
-        &columns.next_mail_at,
-        &tx.now(),
-    ];
-    tx.execute(REPLACE, params).await.map_err(|error| on_write(error, &new.name))?;
+    let (columns, now) = (Columns::of(tx, id, new, actor).await?, tx.now());
+    tx.execute(REPLACE, &columns.params(&id, &new.name, &now))
+        .await
+        .map_err(|error| on_write(error, &new.name))?;
     record(tx, id, Action::SavedReportChanged, &new.name, actor).await
 }
 
@@ -392,6 +362,32 @@ impl Columns {
             by: schedule.map(|_| actor),
             next_mail_at: next_mail_at(tx, schedule).await?,
         })
+    }
+
+    /// The parameters `$1` to `$15` of the statements that write a saved report.
+    fn params<'a>(
+        &'a self,
+        id: &'a SavedReportId,
+        name: &'a Name,
+        now: &'a DateTime<Utc>,
+    ) -> [&'a (dyn ToSql + Sync); 15] {
+        [
+            id,
+            name,
+            &self.name_key,
+            &self.report,
+            &self.grouping,
+            &self.period,
+            &self.days,
+            &self.every,
+            &self.at,
+            &self.day,
+            &self.format,
+            &self.to,
+            &self.by,
+            &self.next_mail_at,
+            now,
+        ]
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use events::webhooks::endpoint;
 use insight::saved_report;
-use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantTx, chain, tenant};
+use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantTx, chain};
 use till::register;
 
 use crate::shops::{received_payment, report_schedule};
@@ -19,9 +19,8 @@ pub(crate) async fn follow(tx: &SharedTx, id: TenantId) -> Result<(), DbError> {
 
 /// Lets the reports be mailed that the new schema has. Call it after the commit.
 pub(crate) async fn schedule_reports(owner_database: &OwnerDatabase, id: TenantId) {
-    let find = async |tx: &SharedTx| tenant::find_by_id(tx, id).await;
     let schedule = async {
-        let Some(tenant) = owner_database.write_shared(find).await?.map(Arc::new) else { return Ok(()) };
+        let Some(tenant) = owner_database.find_tenant(id).await? else { return Ok(()) };
         report_schedule::touch_all(owner_database, &tenant).await
     };
     if let Err(error) = schedule.await {

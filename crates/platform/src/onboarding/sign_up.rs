@@ -158,9 +158,8 @@ impl Onboarding {
         let Confirmation { token, slug, full_name, password, network } = confirmation;
         let tried = database.write_shared(SharedScope::Public, async |tx| attempt(tx, token).await).await?;
         if let Some(id) = tried.tenant_id {
-            let find = async |tx: &SharedTx| tenant::find_by_id(tx, id).await;
-            let made = self.owner_database().write_shared(find).await?;
-            return Ok(Confirmed::Before(Arc::new(made.ok_or(SignUpError::InvalidLink)?)));
+            let made = self.owner_database().find_tenant(id).await?;
+            return Ok(Confirmed::Before(made.ok_or(SignUpError::InvalidLink)?));
         }
         if tried.user_status.as_deref().is_some_and(|status| status != "active") {
             return Err(SignUpError::InvalidLink);

@@ -1,12 +1,11 @@
 //! Settles payments by mobile money: delivers reported payments that no server could deliver, and asks the
 //! provider for the outcome of requests that it did not report.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt as _};
-use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantTx, chain, tenant};
+use tenancy::{DbError, OwnerDatabase, SharedTx, TenantTx, chain};
 use till::mobile_payment::NewMobilePayment;
 use till::payment_matching;
 use till::payment_request::{self, PaymentRequest};
@@ -77,14 +76,9 @@ pub async fn settle(owner_database: &OwnerDatabase, mobile_money: &MobileMoney) 
     Ok(settled)
 }
 
-async fn find(owner_database: &OwnerDatabase, id: TenantId) -> Result<Option<Arc<Tenant>>, DbError> {
-    let find = async |tx: &SharedTx| tenant::find_by_id(tx, id).await;
-    Ok(owner_database.write_shared(find).await?.map(Arc::new))
-}
-
 async fn deliver(owner_database: &OwnerDatabase, waiting: &Undelivered) -> Result<(), DbError> {
     let Some(tenant) = waiting.tenant else { return Ok(()) };
-    let Some(tenant) = find(owner_database, tenant).await? else { return Ok(()) };
+    let Some(tenant) = owner_database.find_tenant(tenant).await? else { return Ok(()) };
     let receive = async |tx: &TenantTx| payment_matching::receive(tx, &waiting.payment).await;
     owner_database.write_tenant(&tenant, receive).await?;
     owner_database
@@ -121,7 +115,7 @@ async fn ask(
 ) -> Result<bool, DbError> {
     let OpenRequest { request_id: id, tenant_id, until } = open;
     let remove = async |tx: &SharedTx| open_request::remove(tx, id).await;
-    let Some(tenant) = find(owner_database, tenant_id).await? else {
+    let Some(tenant) = owner_database.find_tenant(tenant_id).await? else {
         return owner_database.write_shared(remove).await.map(|()| false);
     };
     let find = async |tx: &TenantTx| payment_request::find(tx, id).await;

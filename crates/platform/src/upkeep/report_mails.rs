@@ -1,7 +1,5 @@
 //! Mails saved reports at their times.
 
-use std::sync::Arc;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -13,7 +11,7 @@ use insight::report::MaxRows;
 use insight::saved_report::{self, MailFormat, SavedReport, Schedule};
 use insight::table::TableError;
 use serde_json::json;
-use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantStatus, TenantTx, chain, tenant};
+use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantStatus, TenantTx, chain};
 
 use crate::shops::report_schedule::{self, DueReport};
 
@@ -69,8 +67,7 @@ async fn look_at(
     DueReport { report_id: id, tenant_id, .. }: DueReport,
     mailed: &mut Mailed,
 ) -> Result<Option<DateTime<Utc>>, ReportMailError> {
-    let find = async |tx: &SharedTx| tenant::find_by_id(tx, tenant_id).await;
-    let Some(tenant) = owner_database.write_shared(find).await?.map(Arc::new) else { return Ok(None) };
+    let Some(tenant) = owner_database.find_tenant(tenant_id).await? else { return Ok(None) };
     if tenant.status != TenantStatus::Active {
         return Ok(Some(Utc::now() + PAUSE));
     }

@@ -306,6 +306,15 @@ impl OwnerDatabase {
         Ok(done)
     }
 
+    /// The business with an id; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn find_tenant(&self, id: TenantId) -> Result<Option<Arc<Tenant>>, DbError> {
+        let find = async |tx: &SharedTx| tenant::find_by_id(tx, id).await;
+        Ok(self.write_shared(find).await?.map(Arc::new))
+    }
+
     /// As [`OwnerDatabase::write_shared`], but nothing of it is kept: it shows whether the work would
     /// succeed.
     ///

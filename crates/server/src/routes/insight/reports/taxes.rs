@@ -24,7 +24,7 @@ pub struct TaxesView {
     /// The rate in percent. null where name is null.
     #[schema(example = "16")]
     percent: Option<String>,
-    /// What was sold minus what was refunded, without any tax. A line with several rates is in the row of
+    /// The sales minus the refunds, without any tax. A line with several rates is in the row of
     /// each, and once in the total.
     #[schema(example = "100.00")]
     net: String,
