@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::app::TestApp;
+use crate::program::Program;
 
 /// The running simulator.
 pub struct Mpesa {
@@ -25,13 +26,30 @@ impl Mpesa {
 
     /// The settings of a server that uses the simulator.
     pub fn settings(&self, currency: &str) -> String {
-        format!(
-            "[mobile_money]\nprovider = \"mpesa\"\ncurrency = \"{currency}\"\nurl = \"{}\"\n\
-             consumer_key = \"simulator\"\nconsumer_secret = \"simulator-secret\"\nshortcode = \"600000\"\n\
-             passkey = \"pass\"\ncallback_secret = \"{}\"\n",
-            self.url,
-            "s".repeat(32)
-        )
+        let lines = self.account(currency).map(|(name, value)| format!("{name} = \"{value}\"\n"));
+        format!("[mobile_money]\n{}", lines.concat())
+    }
+
+    /// The binary with the settings of a server that uses the simulator.
+    #[must_use]
+    pub fn used_by(&self, program: Program, currency: &str) -> Program {
+        let with = |program: Program, (name, value): (&str, String)| {
+            program.with(&format!("TENANTRY__MOBILE_MONEY__{}", name.to_uppercase()), &value)
+        };
+        self.account(currency).into_iter().fold(program, with)
+    }
+
+    fn account(&self, currency: &str) -> [(&'static str, String); 8] {
+        [
+            ("provider", "mpesa".to_owned()),
+            ("currency", currency.to_owned()),
+            ("url", self.url.clone()),
+            ("consumer_key", "simulator".to_owned()),
+            ("consumer_secret", "simulator-secret".to_owned()),
+            ("shortcode", "600000".to_owned()),
+            ("passkey", "pass".to_owned()),
+            ("callback_secret", "s".repeat(32)),
+        ]
     }
 
     /// Lets the simulator report to a server.

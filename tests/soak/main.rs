@@ -1,8 +1,10 @@
-//! Long tests in which many failures happen at the same time. `scripts/soak` runs both parts. The module of
-//! each part describes what must hold.
+//! Long tests in which many things happen at the same time. `scripts/soak` runs all parts. The module of each
+//! part describes what must hold.
 
 mod hearing;
 mod isolation;
+mod sequences;
+mod tills;
 mod trading;
 mod verdict;
 
@@ -11,10 +13,9 @@ fn main() {
     let part = arguments.next().unwrap_or_default();
     let amount: Option<usize> = arguments.next().and_then(|text| text.parse().ok());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    if part != "trading" {
-        runtime.block_on(isolation::soak(amount.unwrap_or(200_000)));
-    }
-    if part != "isolation" {
-        runtime.block_on(trading::soak(amount.filter(|_| part == "trading").unwrap_or(5)));
+    match part.as_str() {
+        "isolation" => runtime.block_on(isolation::soak(amount.unwrap_or(200_000))),
+        "sequences" => runtime.block_on(sequences::soak(amount.unwrap_or(2000))),
+        _ => runtime.block_on(trading::soak(amount.unwrap_or(5))),
     }
 }

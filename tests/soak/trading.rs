@@ -2,8 +2,6 @@
 //! recovers. Clients behave well: each chooses the id of a document, and repeats a request with its
 //! idempotency key until it gets a response.
 //!
-//! Before that, random sequences of documents are replayed, after each of which the books must add up.
-//!
 //! At the end every acknowledged document exists with its number, the stock ledger is correct, no document
 //! number is missing or used twice, no deadlock has happened, and every event was heard in its order
 //! (`hearing.rs`).
@@ -13,21 +11,19 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::sequences::{parts, till, value};
 use harness::till::{open_shift, register};
-use harness::{Business, Program, Serving, TestApp, a_product, contest, free_port, join_all};
+use harness::{Business, Mpesa, Program, Serving, TestApp, a_product, free_port, join_all};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::hearing::Hearing;
+use crate::tills::Tills;
 use crate::verdict::deadlocks_of;
 
 const BUSINESSES: usize = 4;
 const VARIANTS: usize = 30;
 const CLIENTS: usize = 24;
-/// The number of random sequences of each kind.
-const SEQUENCES: usize = 2000;
 const SETTINGS: &str = "
     [identity]
     access_token_ttl_s = 3600
@@ -41,14 +37,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Shop<'a> {
     pub business: Business<'a>,
-    variants: Vec<Value>,
+    pub variants: Vec<Value>,
     /// A fee, which has no stock and is in every second order.
     fee: Value,
     main: Value,
     shed: Value,
     supplier: Value,
     /// A register with an open shift.
-    register: Value,
+    pub register: Value,
+    pub tills: Tills,
     /// A client and a receiver of the events.
     pub hearing: Hearing,
     /// Documents that are ready for their next step, by kind.
@@ -68,36 +65,33 @@ pub struct Acknowledged {
 pub struct Soak<'a> {
     pub shops: Vec<Shop<'a>>,
     pub ports: [u16; 2],
+    pub mpesa: Mpesa,
     http: reqwest::Client,
     pub acknowledged: RefCell<Vec<Acknowledged>>,
     tally: RefCell<BTreeMap<(String, u16), usize>>,
     until: Instant,
 }
 
-/// Runs for this number of minutes, after a hundred rounds of the contest for the last unit and the random
-/// sequences.
+/// Runs for this number of minutes.
 pub async fn soak(minutes: usize) {
-    let app = TestApp::start_with(SETTINGS).await;
-    println!("two requests compete for the last unit, a hundred times in each pair of ways");
-    let contested = app.tenant("contest").await;
-    contest::last_unit(&contested, 100).await;
-    assert_eq!(contested.get("/api/v1/stock/ledger").await.body["holds"], true);
-
-    replay_sequences(&app).await;
-
+    let simulator = std::env::current_exe().unwrap().with_file_name("mpesa-simulator");
+    let mpesa = Mpesa::start(simulator.to_str().unwrap());
+    let app = TestApp::start_with(&format!("{SETTINGS}\n{}", mpesa.settings("EUR"))).await;
+    mpesa.report_to(&app).await;
     let admin = app.database.as_admin().await;
     // An acknowledged document must survive a crash. The throwaway PostgreSQL turns synchronous_commit off.
     let name = &app.database.name;
     admin.batch_execute(&format!("ALTER DATABASE {name} SET synchronous_commit = on")).await.unwrap();
     let mut shops = Vec::new();
     for n in 0..BUSINESSES {
-        shops.push(Shop::open(app.tenant(&format!("shop-{n}")).await).await);
+        shops.push(Shop::open(app.tenant(&format!("shop-{n}")).await, n).await);
     }
     let seed = fastrand::u64(..);
     println!("{minutes} minutes, {CLIENTS} clients, {BUSINESSES} businesses, seed {seed}");
     let soak = Soak {
         shops,
         ports: [free_port(), free_port()],
+        mpesa,
         http: reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap(),
         acknowledged: RefCell::default(),
         tally: RefCell::default(),
@@ -117,25 +111,8 @@ pub async fn soak(minutes: usize) {
     soak.verify(&app, deadlocks.get()).await;
 }
 
-/// Replays random sequences of documents, a hundred in each business, because the reports read all of them.
-async fn replay_sequences(app: &TestApp) {
-    let seed = fastrand::u64(..1 << 32);
-    println!("{SEQUENCES} random sequences of documents of each kind, seed {seed}");
-    for part in 0..SEQUENCES / 100 {
-        let seed = seed + part as u64;
-        let valued = app.tenant(&format!("values-{part}")).await;
-        let parted = app.tenant(&format!("parts-{part}")).await;
-        let tilled = app.tenant(&format!("tills-{part}")).await;
-        tokio::join!(
-            value::is_conserved(&valued, 100, seed),
-            parts::add_up(&parted, 100, seed),
-            till::adds_up(&tilled, 100, seed)
-        );
-    }
-}
-
 impl<'a> Shop<'a> {
-    async fn open(business: Business<'a>) -> Self {
+    async fn open(business: Business<'a>, number: usize) -> Self {
         let mut variants = Vec::new();
         for n in 0..VARIANTS {
             let mut product = a_product(&format!("SKU-{n}"));
@@ -153,6 +130,7 @@ impl<'a> Shop<'a> {
             business.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body["id"].clone();
         let register = register(&business, "T1").await;
         open_shift(&business, &register, "100").await;
+        let tills = Tills::open(&business, number).await;
         let hearing = Hearing::begin(&business).await;
         Self {
             business,
@@ -162,6 +140,7 @@ impl<'a> Shop<'a> {
             shed,
             supplier,
             register,
+            tills,
             hearing,
             reserved: RefCell::default(),
             fulfilled: RefCell::default(),
@@ -185,13 +164,13 @@ impl<'a> Shop<'a> {
 }
 
 /// Removes a random document and returns it.
-fn take(from: &RefCell<Vec<Value>>, random: &mut fastrand::Rng) -> Option<Value> {
+pub fn take(from: &RefCell<Vec<Value>>, random: &mut fastrand::Rng) -> Option<Value> {
     let mut from = from.borrow_mut();
     let at = (0..from.len()).nth(random.usize(..from.len().max(1)))?;
     Some(from.swap_remove(at))
 }
 
-fn id(document: &Value) -> &str {
+pub fn id(document: &Value) -> &str {
     document["id"].as_str().unwrap()
 }
 
@@ -207,7 +186,7 @@ impl Soak<'_> {
     async fn one_deed(&self, number: usize, random: &mut fastrand::Rng) {
         let shop = &self.shops[number];
         let nothing = json!({});
-        match random.usize(..18) {
+        match random.usize(..24) {
             0..5 => {
                 let at_once = random.bool();
                 let mut lines = shop.lines(random, &nothing);
@@ -300,6 +279,7 @@ impl Soak<'_> {
                     self.keep(number, format!("sales/{}", id(&sale)), &sale);
                 }
             }
+            16..22 => self.at_the_till(number, random).await,
             _ => {
                 let Some(order) = take(&shop.on_order, random) else { return };
                 let line = &order["lines"][0];
@@ -317,13 +297,19 @@ impl Soak<'_> {
         }
     }
 
-    fn keep(&self, shop: usize, path: String, document: &Value) {
+    pub fn keep(&self, shop: usize, path: String, document: &Value) {
         self.acknowledged.borrow_mut().push(Acknowledged { shop, path, number: document["number"].clone() });
     }
 
     /// Posts with one idempotency key until a response arrives, at either server, and sometimes twice at the
     /// same time. Returns `None` if the request was refused.
-    async fn post(&self, shop: usize, path: &str, body: &Value, random: &mut fastrand::Rng) -> Option<Value> {
+    pub async fn post(
+        &self,
+        shop: usize,
+        path: &str,
+        body: &Value,
+        random: &mut fastrand::Rng,
+    ) -> Option<Value> {
         let key = Uuid::now_v7().to_string();
         let started = Instant::now();
         let kind: String =
@@ -339,6 +325,9 @@ impl Soak<'_> {
                         self.send(other, shop, path, &key, body)
                     );
                     if let (Some((201, one)), Some((201, other))) = (&one, &other) {
+                        // The customer may have answered meanwhile.
+                        let part = if kind == "payment-requests" { "/id" } else { "" };
+                        let (one, other) = (one.pointer(part), other.pointer(part));
                         assert_eq!(one, other, "one key, two responses: {path}");
                     }
                     one.or(other)
@@ -389,7 +378,7 @@ impl Soak<'_> {
 
     /// Kills and restarts a server, or crashes PostgreSQL, every few seconds.
     async fn disturb(&self, app: &TestApp, deadlocks: &Cell<i64>) {
-        let program = program(app);
+        let program = self.program(app);
         let mut servers: Vec<Serving> = self.ports.iter().map(|port| program.serve(*port)).collect();
         let (mut kills, mut crashes) = (0, 0);
         while Instant::now() < self.until {
@@ -424,15 +413,16 @@ impl Soak<'_> {
     fn is_waiting(&self) -> bool {
         Instant::now() < self.until + PATIENCE / 4
     }
-}
 
-/// The servers send webhooks, too.
-pub fn program(app: &TestApp) -> Program {
-    Program::beside(app)
-        .with("TENANTRY__SERVER__REQUESTS_PER_SECOND", "0")
-        .with("TENANTRY__PROVISIONING__IN_SERVER", "true")
-        .with("TENANTRY__JOBS__IN_SERVER", "true")
-        .with("TENANTRY__WEBHOOKS__ANY_NETWORK", "true")
+    /// The servers send webhooks and settle payments, too.
+    pub fn program(&self, app: &TestApp) -> Program {
+        let program = Program::beside(app)
+            .with("TENANTRY__SERVER__REQUESTS_PER_SECOND", "0")
+            .with("TENANTRY__PROVISIONING__IN_SERVER", "true")
+            .with("TENANTRY__JOBS__IN_SERVER", "true")
+            .with("TENANTRY__WEBHOOKS__ANY_NETWORK", "true");
+        self.mpesa.used_by(program, "EUR")
+    }
 }
 
 /// Kills the backend of this connection. PostgreSQL then ends all other backends and recovers, as after a

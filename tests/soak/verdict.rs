@@ -3,7 +3,7 @@
 use harness::{EVENTS, TestApp};
 use tokio_postgres::Client;
 
-use crate::trading::{Soak, program};
+use crate::trading::Soak;
 
 impl Soak<'_> {
     pub async fn verify(&self, app: &TestApp, deadlocks: i64) {
@@ -16,8 +16,9 @@ impl Soak<'_> {
             assert_eq!((reply.status, &reply.body["number"]), (200, &kept.number), "{} is lost", kept.path);
         }
         println!("{} acknowledged documents exist", acknowledged.len());
-        let _server = program(app).serve(self.ports[0]);
+        let _server = self.program(app).serve(self.ports[0]);
         for shop in &self.shops {
+            shop.tills.verify(&shop.business, &admin).await;
             shop.hearing.verify(&shop.business, self.ports, &admin).await;
             let verdict = shop.business.get("/api/v1/stock/ledger").await.body;
             assert_eq!(verdict["holds"], true, "{verdict}");
@@ -87,7 +88,7 @@ impl Soak<'_> {
     }
 }
 
-async fn count(admin: &Client, sql: &str) -> i64 {
+pub async fn count(admin: &Client, sql: &str) -> i64 {
     admin.query_one(sql, &[]).await.unwrap().get(0)
 }
 
