@@ -21,7 +21,7 @@ use crate::report::Report;
 fn main() -> std::process::ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut report = Report::default();
-    let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench.json"));
+    let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench.json"));
     if let Some(other) = std::env::var_os("TENANTRY_BENCH_AGAINST") {
         runtime.block_on(against::measure_all(&mut report, std::path::Path::new(&other)));
         return exit_code(report.finish(path));

@@ -7,13 +7,18 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::connection::error::{DbError, chain};
 use crate::registry::locks::{EVENTS_LOCK, LOCK_CLASS};
 use crate::scope::database::Database;
 use crate::scope::transactions::SharedScope;
 
-/// Events that are written while the relay rests are moved together.
-const REST: Duration = Duration::from_millis(35);
+/// The rest after a turn. Events that are written meanwhile are moved together. After a longer time without
+/// events, the next one is moved at once.
+const REST: Duration = Duration::from_millis(60);
+/// The pause after a turn that failed.
+const AFTER_FAILURE: Duration = Duration::from_millis(500);
 /// Events of servers that died, and of commands, wait at most this long.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 /// The most events that are moved at once.
@@ -29,12 +34,13 @@ impl Database {
                 Ok(_) => LONGEST_SLEEP,
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "events are not relayed; trying again");
-                    REST * 12
+                    AFTER_FAILURE
                 }
             };
+            let rested = Instant::now() + REST;
             // Ends at once if an event was committed since the last time.
             let _ = tokio::time::timeout(pause, event_written.notified()).await;
-            tokio::time::sleep(REST).await;
+            tokio::time::sleep_until(rested).await;
         }
     }
 }
