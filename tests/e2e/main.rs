@@ -86,6 +86,7 @@ mod shifts;
 mod sign_on;
 mod sign_ups;
 mod staff_accounts;
+mod stage;
 mod stock;
 mod stock_documents;
 mod team;

@@ -4,7 +4,7 @@ use harness::{Client, TestApp};
 use serde_json::{Value, json};
 use tenancy::jobs::{self, NewJob};
 
-use crate::examples::Stage;
+use crate::stage::Stage;
 
 /// The custom domain that is removed. Another operation adds the host of the example.
 const GIVEN_UP: &str = "old.acme.example";

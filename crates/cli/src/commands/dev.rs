@@ -42,6 +42,9 @@ enum Action {
     /// Run a command with a throwaway PostgreSQL, which is removed afterwards. TENANTRY_TEST_ADMIN_URL holds
     /// the URL of its administrator.
     Run {
+        /// The folder for PostgreSQL's files. It defaults to .tenantry in the current folder.
+        #[arg(long)]
+        folder: Option<PathBuf>,
         /// The command and its arguments.
         #[arg(trailing_var_arg = true, required = true)]
         command: Vec<String>,
@@ -50,7 +53,7 @@ enum Action {
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
-        Some(Action::Run { command }) => run_with_throwaway(&command).await,
+        Some(Action::Run { folder, command }) => run_with_throwaway(folder, &command).await,
         None => develop(args.port).await,
     }
 }
@@ -270,9 +273,9 @@ impl Drop for SettingsFile {
     }
 }
 
-async fn run_with_throwaway(command: &[String]) -> anyhow::Result<ExitCode> {
-    let folder = std::env::current_dir()?.join(DEV_FOLDER);
-    fs::create_dir_all(&folder)?;
+async fn run_with_throwaway(folder: Option<PathBuf>, command: &[String]) -> anyhow::Result<ExitCode> {
+    let folder = std::path::absolute(folder.unwrap_or_else(|| DEV_FOLDER.into()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
     sweep_throwaways(&folder);
     let place = folder.join(format!("throwaway-{}", std::process::id()));
     let mut terminate = signal(SignalKind::terminate())?;
