@@ -1,6 +1,7 @@
 //! Long tests in which many things happen at the same time. `scripts/soak` runs all parts. The module of each
 //! part describes what must hold.
 
+mod counter;
 mod hearing;
 mod isolation;
 mod sequences;

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use crate::counter::Counter;
 use crate::hearing::Hearing;
 use crate::tills::Tills;
 use crate::verdict::deadlocks_of;
@@ -46,6 +47,7 @@ pub struct Shop<'a> {
     /// A register with an open shift.
     pub register: Value,
     pub tills: Tills,
+    pub counter: Counter,
     /// A client and a receiver of the events.
     pub hearing: Hearing,
     /// Documents that are ready for their next step, by kind.
@@ -131,6 +133,7 @@ impl<'a> Shop<'a> {
         let register = register(&business, "T1").await;
         open_shift(&business, &register, "100").await;
         let tills = Tills::open(&business, number).await;
+        let counter = Counter::open(&business).await;
         let hearing = Hearing::begin(&business).await;
         Self {
             business,
@@ -141,6 +144,7 @@ impl<'a> Shop<'a> {
             supplier,
             register,
             tills,
+            counter,
             hearing,
             reserved: RefCell::default(),
             fulfilled: RefCell::default(),
@@ -186,7 +190,7 @@ impl Soak<'_> {
     async fn one_deed(&self, number: usize, random: &mut fastrand::Rng) {
         let shop = &self.shops[number];
         let nothing = json!({});
-        match random.usize(..24) {
+        match random.usize(..30) {
             0..5 => {
                 let at_once = random.bool();
                 let mut lines = shop.lines(random, &nothing);
@@ -280,6 +284,7 @@ impl Soak<'_> {
                 }
             }
             16..22 => self.at_the_till(number, random).await,
+            22..28 => self.at_the_counter(number, random).await,
             _ => {
                 let Some(order) = take(&shop.on_order, random) else { return };
                 let line = &order["lines"][0];

@@ -18,6 +18,7 @@ impl Soak<'_> {
         println!("{} acknowledged documents exist", acknowledged.len());
         let _server = self.program(app).serve(self.ports[0]);
         for shop in &self.shops {
+            shop.counter.verify(&shop.business, &admin).await;
             shop.tills.verify(&shop.business, &admin).await;
             shop.hearing.verify(&shop.business, self.ports, &admin).await;
             let verdict = shop.business.get("/api/v1/stock/ledger").await.body;
