@@ -40,7 +40,8 @@ impl Shop {
         let mut shop = Self {
             server: cluster.processes().await,
             cluster,
-            // Shorter than the idle timeout of the server, which could close a connection just when it is used.
+            // Shorter than the idle timeout of the server. Otherwise the server could close a connection just
+            // when the client sends a request on it.
             http: reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(2)).build().unwrap(),
             url: format!("http://127.0.0.1:{port}"),
             token: String::new(),

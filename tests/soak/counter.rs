@@ -1,8 +1,8 @@
 //! A register whose shifts are closed while clients sell at it. Sales are refunded at two registers at once,
 //! and voided, and vouchers pay for more than they hold.
 //!
-//! At the end each Z report is the sum of the sales of its shift, and their numbers have no gap. The books say
-//! whether something was taken back or spent twice.
+//! At the end each Z report is the sum of the sales of its shift, and the numbers of the reports have no
+//! gap. The books say whether something was taken back or spent twice.
 
 use std::cell::RefCell;
 

@@ -1,5 +1,5 @@
-//! Two requests compete for the last unit, many times. Then random sequences of documents are posted, after each
-//! of which the books must add up.
+//! Two requests compete for the last unit, many times. Then random sequences of documents are posted, after
+//! each of which the books must add up.
 
 use harness::sequences::{parts, till, value};
 use harness::{TestApp, contest};

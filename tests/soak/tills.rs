@@ -277,7 +277,8 @@ impl Tills {
                     "SELECT count(*) FROM (
                        SELECT r.id FROM {schema}.payment_requests r
                          JOIN {schema}.mobile_payments m ON m.request_id = r.id
-                        GROUP BY r.id HAVING count(*) > 1 OR r.status <> 'paid' OR r.phone LIKE '%01') AS wrong"
+                        GROUP BY r.id
+                       HAVING count(*) > 1 OR r.status <> 'paid' OR r.phone LIKE '%01') AS wrong"
                 ),
             ),
             (
