@@ -394,6 +394,11 @@ async fn an_endpoint_that_is_too_far_behind_says_so() {
     let app = TestApp::start_with(SETTINGS).await;
     let acme = app.tenant("acme").await;
     let bolt = stocked(&acme, "BOLT", "100").await;
+    // Events before the endpoint are kept longer than those after it.
+    until("the stock has an event", async || {
+        !acme.get("/api/v1/events/history").await.body["data"].as_array().unwrap().is_empty()
+    })
+    .await;
     let receiver = Receiver::start().await;
     let hook = webhook(&acme, &receiver.url(), json!(["order.placed"])).await;
     assert_eq!(act(&acme, &hook, "/pause", json!({})).await.status, 200);

@@ -71,6 +71,18 @@ const SELECT: &str = "
     SELECT e.tenant_id, e.position, e.id, e.topic, e.version, e.payload, e.created_at
       FROM shared.events e ";
 
+/// The position before the first kept event after `position`, or the last position if there is none.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn before_next(tx: &SharedTx, tenant: TenantId, position: i64) -> Result<i64, DbError> {
+    const BEFORE_NEXT: &str = "
+        SELECT coalesce((SELECT e.position - 1 FROM shared.events e
+                          WHERE e.tenant_id = $1 AND e.position > $2 ORDER BY e.position LIMIT 1),
+                        (SELECT last_position FROM shared.event_positions WHERE tenant_id = $1), 0)";
+    tx.value(BEFORE_NEXT, &[&tenant, &position]).await
+}
+
 /// The events of a business after a position, oldest first.
 ///
 /// # Errors

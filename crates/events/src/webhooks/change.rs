@@ -223,12 +223,14 @@ pub async fn resume(
     if present.status == EndpointStatus::Active {
         return Ok(present);
     }
-    let (extent, stopped_at) = (stored_event::extent(tx, tenant).await?, present.last_position);
+    let stopped_at = present.last_position;
+    // An event may be deleted before an older one: its transaction took longer.
+    let before_next = stored_event::before_next(tx, tenant, stopped_at).await?;
     let position = match from {
-        ResumeFrom::Now => extent.last,
-        ResumeFrom::Oldest => stopped_at.max(extent.before_first),
-        ResumeFrom::WhereItStopped if stopped_at < extent.before_first => {
-            return Err(EndpointError::Gone(extent.before_first - stopped_at));
+        ResumeFrom::Now => stored_event::extent(tx, tenant).await?.last,
+        ResumeFrom::Oldest => before_next,
+        ResumeFrom::WhereItStopped if stopped_at < before_next => {
+            return Err(EndpointError::Gone(before_next - stopped_at));
         }
         ResumeFrom::WhereItStopped => stopped_at,
     };
