@@ -180,7 +180,7 @@ impl<'a> Stage<'a> {
         let rest = path.trim_start_matches("/api/v1/");
         let (of, line) = match rest {
             rest if rest.starts_with("categories") => ("categoryId", "sent line"),
-            // What is archived must have no documents under way.
+            // A record with documents under way cannot be archived.
             "products/{id}" if method == "DELETE" => ("spare product", "sent line"),
             "suppliers/{id}" if method == "DELETE" => ("spare supplier", "sent line"),
             rest if rest.starts_with("products") => ("productId", "sent line"),

@@ -64,8 +64,7 @@ impl Soak<'_> {
     async fn sell_at_the_counter(&self, number: usize, random: &mut fastrand::Rng) {
         let shop = &self.shops[number];
         let quantity = random.u32(1..4);
-        let line =
-            json!({"variantId": random.choice(&shop.variants).unwrap(), "quantity": quantity.to_string()});
+        let line = shop.line(quantity, random);
         let payments = if random.u32(..3) == 0 {
             let code = random.choice(VOUCHERS).unwrap();
             json!([{"method": "voucher", "voucherCode": code, "amount": "10"}, {"method": "cash"}])

@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Shop<'a> {
     pub business: Business<'a>,
-    pub variants: Vec<Value>,
+    variants: Vec<Value>,
     /// A fee, which has no stock and is in every second order.
     fee: Value,
     main: Value,
@@ -153,13 +153,15 @@ impl<'a> Shop<'a> {
         }
     }
 
+    /// A line with a random variant.
+    pub fn line(&self, quantity: u32, random: &mut fastrand::Rng) -> Value {
+        json!({"variantId": random.choice(&self.variants).unwrap(), "quantity": quantity.to_string()})
+    }
+
     /// One to five lines with random variants. A variant may occur twice.
     fn lines(&self, random: &mut fastrand::Rng, more: &Value) -> Value {
         let line = |random: &mut fastrand::Rng| {
-            let mut line = json!({
-                "variantId": random.choice(&self.variants).unwrap(),
-                "quantity": random.u32(1..4).to_string(),
-            });
+            let mut line = self.line(random.u32(1..4), random);
             line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             line
         };
