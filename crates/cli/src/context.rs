@@ -125,13 +125,13 @@ pub async fn all_pages<K: Key, T>(
     record_read(&database, tenant).await?;
     let most = usize::try_from(most)?;
     let limit = Limit::of(u32::try_from(most).unwrap_or(Limit::MAX).clamp(1, Limit::MAX));
-    let mut page = PageRequest { limit, after: None };
+    let mut page = PageRequest { limit, ..PageRequest::default() };
     let mut rows = Vec::new();
     while rows.len() < most {
         let next = database.read_shared(SharedScope::Platform, async |tx| read(tx, &page).await).await?;
         rows.extend(next.data);
         let Some(cursor) = next.next else { break };
-        page.after = Some(cursor.key()?);
+        page.after = Some(cursor.key(page.list)?);
     }
     rows.truncate(most);
     Ok(rows)

@@ -7,8 +7,8 @@ pub struct TopicFilter(Vec<String>);
 /// There is no topic, and no group of topics, with this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "There is no topic {0}. Name topics such as order.placed, or groups such as order.*. The API document \
-     lists all topics."
+    "there is no topic {0}; name topics such as order.placed, or groups such as order.*, which the API \
+     document lists"
 )]
 pub struct UnknownTopic(pub String);
 

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
-use crate::macros::text_schema;
+use crate::macros::TextForm;
 
 /// Who did something: a person or an API key, by their id, or the platform. The platform is NULL in SQL and
 /// null in JSON.
@@ -83,7 +83,7 @@ impl utoipa::PartialSchema for ActorId {
     fn schema() -> RefOr<Schema> {
         utoipa::openapi::OneOfBuilder::new()
             .item(utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::Null))
-            .item(text_schema("", Some("uuid"), None))
+            .item(TextForm::format("uuid").schema(""))
             .description(Some("The id of the user or the API key; null for the platform"))
             .into()
     }

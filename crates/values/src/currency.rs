@@ -4,12 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::RoundingStrategy;
-use serde::de::{Deserialize, Deserializer};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::{RefOr, Schema};
 
+use crate::amount::Amount;
 use crate::decimal::Money;
-use crate::macros::text_schema;
+use crate::macros::TextForm;
 use crate::word::from_text;
 
 /// A currency (ISO 4217) and the number of decimals with which its amounts are shown.
@@ -51,14 +51,14 @@ impl Currency {
     }
 
     /// The amount as clients see it: exact, with at least the decimals of the currency.
-    pub fn format(&self, amount: Money) -> String {
+    pub fn format(&self, amount: Money) -> Amount {
         let mut amount = amount.as_decimal().normalize();
         amount.rescale(amount.scale().max(self.decimals));
-        amount.to_string()
+        Amount::exact(amount)
     }
 
     /// As [`Currency::format`], for a sum that is finer than the currency: rounded half away from zero.
-    pub fn format_rounded(&self, amount: Money) -> String {
+    pub fn format_rounded(&self, amount: Money) -> Amount {
         let rounded =
             amount.as_decimal().round_dp_with_strategy(self.decimals, RoundingStrategy::MidpointAwayFromZero);
         self.format(Money::from_decimal(rounded))
@@ -117,7 +117,7 @@ impl<'de> Deserialize<'de> for Currency {
 
 impl utoipa::PartialSchema for Currency {
     fn schema() -> RefOr<Schema> {
-        text_schema("A currency code (ISO 4217), such as EUR", None, Some(3))
+        TextForm::pattern("^[A-Z]{3}$").such_as("EUR").schema("A currency code (ISO 4217), such as EUR")
     }
 }
 
@@ -131,19 +131,19 @@ mod tests {
     fn amounts_are_shown_with_the_decimals_of_the_currency() {
         let format =
             |code: &str, amount: &str| Currency::parse(code).unwrap().format(Money::parse(amount).unwrap());
-        assert_eq!(format("EUR", "12.5"), "12.50");
-        assert_eq!(format("EUR", "0.005"), "0.005");
-        assert_eq!(format("KWD", "1.2"), "1.200");
-        assert_eq!(format("CLF", "1.5"), "1.5000");
-        assert_eq!(format("UYW", "1"), "1.0000");
-        assert_eq!(format("EUR", "0"), "0.00");
+        assert_eq!(format("EUR", "12.5").as_str(), "12.50");
+        assert_eq!(format("EUR", "0.005").as_str(), "0.005");
+        assert_eq!(format("KWD", "1.2").as_str(), "1.200");
+        assert_eq!(format("CLF", "1.5").as_str(), "1.5000");
+        assert_eq!(format("UYW", "1").as_str(), "1.0000");
+        assert_eq!(format("EUR", "0").as_str(), "0.00");
         let rounded = |code: &str, amount: &str| {
             Currency::parse(code).unwrap().format_rounded(Money::parse(amount).unwrap())
         };
-        assert_eq!(rounded("EUR", "0.005"), "0.01");
-        assert_eq!(rounded("EUR", "-0.005"), "-0.01");
-        assert_eq!(rounded("JPY", "99.5"), "100");
-        assert_eq!(rounded("KWD", "1.0005"), "1.001");
+        assert_eq!(rounded("EUR", "0.005").as_str(), "0.01");
+        assert_eq!(rounded("EUR", "-0.005").as_str(), "-0.01");
+        assert_eq!(rounded("JPY", "99.5").as_str(), "100");
+        assert_eq!(rounded("KWD", "1.0005").as_str(), "1.001");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use chrono::{NaiveTime, Timelike as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::column_as;
-use crate::macros::text_schema;
+use crate::macros::TextForm;
 use crate::word::from_text;
 
 /// The time at which a business's day begins, in whole minutes from 00:00 to 11:59. With 04:00, a sale at
@@ -50,7 +50,9 @@ impl<'de> Deserialize<'de> for DayStart {
 
 impl utoipa::PartialSchema for DayStart {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        text_schema("A time from 00:00 to 11:59 in hours and minutes, such as 04:00", None, Some(5))
+        TextForm::pattern("^(0[0-9]|1[01]):[0-5][0-9]$")
+            .such_as("04:00")
+            .schema("A time from 00:00 to 11:59 in hours and minutes, such as 04:00")
     }
 }
 

@@ -9,7 +9,8 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
-use crate::macros::text_schema;
+use crate::amount::Amount;
+use crate::macros::TextForm;
 use crate::{column_as, from_text};
 
 /// The text is not an amount of this kind.
@@ -29,12 +30,15 @@ pub enum DecimalError {
     TooLarge(u32),
 }
 
+/// The number of characters of the longest text that is read.
+const LONGEST: usize = 40;
+
 /// Reads `text` as numeric(14, `scale`).
 fn parse(text: &str, scale: u32) -> Result<Decimal, DecimalError> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if text.len() > 40 || !all_digits(whole) || !all_digits(fraction) {
+    if text.len() > LONGEST || !all_digits(whole) || !all_digits(fraction) {
         return Err(DecimalError::Malformed);
     }
     if fraction.trim_end_matches('0').len() > scale as usize {
@@ -50,6 +54,16 @@ fn parse(text: &str, scale: u32) -> Result<Decimal, DecimalError> {
     }
     // There is no negative zero in the books.
     if value.is_zero() { Ok(Decimal::ZERO) } else { Ok(value) }
+}
+
+/// The form of a decimal string, for the API document.
+fn form(pattern: &str) -> TextForm<'_> {
+    TextForm::pattern(pattern).at_most(LONGEST).as_format("decimal")
+}
+
+/// A regular expression for the texts that [`parse`] reads, with `sign` in front.
+fn digits(sign: &str, scale: u32) -> String {
+    format!(r"^{sign}0*[0-9]{{1,{}}}(\.[0-9]{{1,{scale}}}0*)?$", 14 - scale)
 }
 
 /// The largest value of numeric(14, `scale`): fourteen nines.
@@ -101,15 +115,6 @@ macro_rules! decimals {
             /// Whether the number is zero, whatever its number of decimals.
             pub const fn is_zero(self) -> bool {
                 self.0.is_zero()
-            }
-        }
-
-        impl Signed for $name {
-            fn is_negative(&self) -> bool {
-                Self::is_negative(*self)
-            }
-            fn is_zero(&self) -> bool {
-                Self::is_zero(*self)
             }
         }
 
@@ -168,11 +173,21 @@ macro_rules! decimals {
 
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                text_schema(concat!($($doc, "\n"),+), Some("decimal"), None)
+                form(&digits("-?", $scale)).schema(concat!($($doc, "\n"),+))
             }
         }
 
         impl utoipa::ToSchema for $name {}
+
+        impl Signed for $name {
+            const SCALE: u32 = $scale;
+            fn is_negative(&self) -> bool {
+                Self::is_negative(*self)
+            }
+            fn is_zero(&self) -> bool {
+                Self::is_zero(*self)
+            }
+        }
     )*};
 }
 
@@ -204,8 +219,8 @@ impl Money {
 
     /// The amount with every decimal that it has, and no trailing zeros: costs may be finer than the
     /// currency.
-    pub fn plain(self) -> String {
-        self.0.normalize().to_string()
+    pub fn plain(self) -> Amount {
+        Amount::exact(self.0.normalize())
     }
 }
 
@@ -254,6 +269,8 @@ trimmed!(Quantity, Percent, ExchangeRate);
 
 /// An amount that has a sign.
 pub trait Signed {
+    /// The number of decimals that are stored.
+    const SCALE: u32;
     /// Whether the amount is less than zero.
     fn is_negative(&self) -> bool;
     /// Whether the amount is zero.
@@ -272,10 +289,25 @@ pub enum SignError {
 }
 
 macro_rules! bounded {
-    ($($(#[$doc:meta])* $name:ident, $error:ident, $is_refused:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, utoipa::ToSchema)]
+    ($($(#[doc = $doc:literal])+ $name:ident, $error:ident, $is_refused:expr, $sign:literal;)*) => {$(
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name<T>(T);
+
+        // A generic type has no other way to give its schema.
+        impl<T: Signed> utoipa::__dev::ComposeSchema for $name<T> {
+            fn compose(
+                _: Vec<utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>>,
+            ) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                form(&digits($sign, T::SCALE)).schema(concat!($($doc, "\n"),+))
+            }
+        }
+
+        impl<T: Signed + utoipa::ToSchema> utoipa::ToSchema for $name<T> {
+            fn name() -> std::borrow::Cow<'static, str> {
+                format!("{}{}", stringify!($name), T::name()).into()
+            }
+        }
 
         impl<T: Signed + Copy> $name<T> {
             /// # Errors
@@ -300,10 +332,10 @@ macro_rules! bounded {
 }
 
 bounded! {
-    /// An amount that is greater than zero.
-    Positive, NotPositive, |amount| amount.is_negative() || amount.is_zero();
-    /// An amount that is zero or greater.
-    NonNegative, Negative, |amount| amount.is_negative();
+    /// A decimal string whose value is greater than zero.
+    Positive, NotPositive, |amount| amount.is_negative() || amount.is_zero(), "(?=.*[1-9])";
+    /// A decimal string whose value is zero or greater.
+    NonNegative, Negative, |amount| amount.is_negative(), "";
 }
 
 impl<T: Signed + Copy + Default> Default for NonNegative<T> {

@@ -11,8 +11,7 @@ values::checked_text!(
     Email,
     EmailError,
     "An email address; letter case makes no difference",
-    Some("email"),
-    Some(254)
+    crate::macros::TextForm::format("email").at_most(254).such_as("ann@acme.example")
 );
 
 /// The text is not an email address.

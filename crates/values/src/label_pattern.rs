@@ -16,8 +16,7 @@ values::checked_text!(
     "The pattern of a barcode that a scale prints: 02 or 20 to 29, then I for each digit of the article, Q \
      for each digit of the quantity or A for each digit of the amount, with a decimal point, X for any \
      digit, and C for the check digit; 13 digits in all, such as 21IIIIIQQ.QQQC",
-    None,
-    Some(14)
+    crate::macros::TextForm::pattern(r"^(02|2[0-9])[0-9IQAX.]+C$").at_most(14).such_as("21IIIIIQQ.QQQC")
 );
 
 /// The text is no pattern.

@@ -9,6 +9,7 @@
 extern crate self as values;
 
 mod actor;
+mod amount;
 mod currency;
 mod day;
 mod day_start;
@@ -16,6 +17,7 @@ mod decimal;
 mod email;
 pub mod folding;
 pub mod gtin;
+mod id;
 mod label_pattern;
 mod locale;
 #[doc(hidden)]
@@ -32,24 +34,27 @@ mod time_zone;
 mod word;
 
 pub use actor::ActorId;
+pub use amount::Amount;
 pub use currency::{Currency, CurrencyError, TooFine};
-pub use day::is_plain_day;
+pub use day::{Day, DayError};
 pub use day_start::{DayStart, DayStartError};
 pub use decimal::{
     DecimalError, ExchangeRate, Money, NonNegative, Percent, Positive, Quantity, SignError, Signed,
 };
 pub use email::{Email, EmailError};
+pub use id::{AnyId, IdError, read_id};
 pub use label_pattern::{Label, LabelPattern, LabelPatternError, Measure};
 pub use locale::{Locale, LocaleError};
 pub use moment::{Moment, MomentError};
 pub use origin::{Origin, OriginError};
-pub use page::{Cursor, CursorError, Key, Limit, LimitError, Page, PageRequest};
+pub use page::{Cursor, CursorError, Key, Limit, LimitError, ListTag, Page, PageRequest};
 pub use quantity_decimals::{QuantityDecimals, QuantityDecimalsError};
 pub use rounding::Rounding;
 pub use spreadsheet::guard_formula;
 pub use stock_value::StockValue;
 pub use text::{
-    Barcode, Name, Note, OptionText, ProductTag, Reason, SearchText, SearchWords, ShortText, Sku, TextError,
+    Barcode, Name, Note, OptionText, ProductTag, Reason, SearchQuery, SearchText, SearchWords, ShortText,
+    Sku, TextError,
 };
 pub use time_zone::{TimeZone, TimeZoneError};
 pub use word::{NewerWord, UnknownWord, from_text};

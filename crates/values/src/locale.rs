@@ -6,7 +6,12 @@ use icu_locale_core::LanguageIdentifier;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locale(String);
 
-values::checked_text!(Locale, LocaleError, "A language tag (BCP 47), such as en or sw-KE", None, Some(35));
+values::checked_text!(
+    Locale,
+    LocaleError,
+    "A language tag (BCP 47), such as en or sw-KE",
+    crate::macros::TextForm::pattern("^[A-Za-z0-9]+([-_][A-Za-z0-9]+)*$").at_most(35).such_as("sw-KE")
+);
 
 /// The text is not the tag of a language.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,14 +11,71 @@ pub use uuid::Uuid;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, SchemaFormat};
 
-/// The schema of a value that is written as a string.
-pub fn text_schema(doc: &str, format: Option<&str>, max_length: Option<usize>) -> RefOr<Schema> {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .format(format.map(|format| SchemaFormat::Custom(format.to_owned())))
-        .max_length(max_length)
-        .description(Some(doc.trim()))
-        .into()
+/// The form of a value that is written as a string, for the API document.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TextForm<'a> {
+    format: Option<&'a str>,
+    pattern: Option<&'a str>,
+    length: Option<(usize, usize)>,
+    example: Option<&'a str>,
+}
+
+impl<'a> TextForm<'a> {
+    /// Any text of `least` to `most` characters.
+    pub const fn length(least: usize, most: usize) -> Self {
+        Self { format: None, pattern: None, length: Some((least, most)), example: None }
+    }
+
+    /// A text that a regular expression (ECMA-262) describes, including its length.
+    pub const fn pattern(pattern: &'a str) -> Self {
+        Self { format: None, pattern: Some(pattern), length: None, example: None }
+    }
+
+    /// A text in a form that has a name in JSON Schema or OpenAPI, such as `uuid`.
+    pub const fn format(format: &'a str) -> Self {
+        Self { format: Some(format), pattern: None, length: None, example: None }
+    }
+
+    /// The same form, and at most this long.
+    #[must_use]
+    pub const fn at_most(self, most: usize) -> Self {
+        let least = match self.length {
+            Some((least, _)) => least,
+            None => 0,
+        };
+        Self { length: Some((least, most)), ..self }
+    }
+
+    /// The same form with the name of a format.
+    #[must_use]
+    pub const fn as_format(self, format: &'a str) -> Self {
+        Self { format: Some(format), ..self }
+    }
+
+    /// The same form, described by a regular expression.
+    #[must_use]
+    pub const fn matching(self, pattern: &'a str) -> Self {
+        Self { pattern: Some(pattern), ..self }
+    }
+
+    /// The same form with an example.
+    #[must_use]
+    pub const fn such_as(self, example: &'a str) -> Self {
+        Self { example: Some(example), ..self }
+    }
+
+    /// The schema of a string in this form.
+    pub fn schema(self, doc: &str) -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(self.format.map(|format| SchemaFormat::Custom(format.to_owned())))
+            .pattern(self.pattern)
+            .min_length(self.length.map(|(least, _)| least).filter(|least| *least > 0))
+            .max_length(self.length.map(|(_, most)| most))
+            .examples(self.example)
+            .description(Some(doc.trim()))
+            .into()
+    }
 }
 
 /// The schema of a closed set, with the meaning of each word.
@@ -101,10 +158,11 @@ macro_rules! text_form {
 }
 
 /// Implements the text form of a checked text, a tuple struct with one `String` and the functions `parse` and
-/// `as_str`: its column in PostgreSQL, its JSON, its schema in the API document, `FromStr` and `Display`.
+/// `as_str`: its column in PostgreSQL, its JSON, its schema in the API document with its
+/// [`TextForm`](crate::macros::TextForm), `FromStr` and `Display`.
 #[macro_export]
 macro_rules! checked_text {
-    ($name:ident, $error:ty, $doc:literal, $format:expr, $max_length:expr) => {
+    ($name:ident, $error:ty, $doc:literal, $form:expr) => {
         $crate::column_as!($name, String);
 
         impl std::str::FromStr for $name {
@@ -119,7 +177,7 @@ macro_rules! checked_text {
         impl $crate::macros::utoipa::PartialSchema for $name {
             fn schema()
             -> $crate::macros::utoipa::openapi::RefOr<$crate::macros::utoipa::openapi::schema::Schema> {
-                $crate::macros::text_schema($doc, $format, $max_length)
+                $form.schema($doc)
             }
         }
 
@@ -135,7 +193,7 @@ macro_rules! ids {
         $(#[doc = $doc])+
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord,
-            $crate::macros::serde::Serialize, $crate::macros::serde::Deserialize,
+            $crate::macros::serde::Serialize,
         )]
         #[serde(crate = "values::macros::serde", transparent)]
         pub struct $name($crate::macros::Uuid);
@@ -163,9 +221,17 @@ macro_rules! ids {
         }
 
         impl std::str::FromStr for $name {
-            type Err = <$crate::macros::Uuid as std::str::FromStr>::Err;
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                text.parse().map(Self)
+            type Err = $crate::IdError;
+            fn from_str(text: &str) -> Result<Self, $crate::IdError> {
+                $crate::read_id(text).map(Self)
+            }
+        }
+
+        impl<'de> $crate::macros::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::macros::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                $crate::from_text(deserializer, "a string")
             }
         }
 
@@ -187,7 +253,7 @@ macro_rules! ids {
         impl $crate::macros::utoipa::PartialSchema for $name {
             fn schema()
             -> $crate::macros::utoipa::openapi::RefOr<$crate::macros::utoipa::openapi::schema::Schema> {
-                $crate::macros::text_schema(concat!($($doc, "\n"),+), Some("uuid"), None)
+                $crate::macros::TextForm::format("uuid").schema(concat!($($doc, "\n"),+))
             }
         }
 

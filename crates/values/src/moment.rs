@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike as _, Utc};
 use serde::Deserialize;
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::macros::text_schema;
+use crate::macros::TextForm;
 use crate::word::from_text;
 
 /// A moment of the years 1970 to 9999, as RFC 3339 writes it. PostgreSQL can store it.
@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for Moment {
 
 impl utoipa::PartialSchema for Moment {
     fn schema() -> RefOr<Schema> {
-        text_schema("A time in the years 1970 to 9999 (RFC 3339)", Some("date-time"), None)
+        TextForm::format("date-time").schema("A time in the years 1970 to 9999 (RFC 3339)")
     }
 }
 

@@ -11,8 +11,9 @@ values::checked_text!(
     Origin,
     OriginError,
     "The origin of web pages: scheme, host and perhaps port, such as https://shop.example.com",
-    None,
-    Some(MAX_LENGTH)
+    crate::macros::TextForm::pattern("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]+/?$")
+        .at_most(MAX_LENGTH)
+        .such_as("https://shop.example.com")
 );
 
 /// The text is not an origin.

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use uuid::Uuid;
 
-use crate::macros::text_schema;
+use crate::macros::TextForm;
 
 /// How many rows a page has at most: 1 to 100; defaults to 50.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -79,30 +79,55 @@ pub struct Cursor(String);
 
 /// The text is not a cursor of this list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the cursor does not belong to this list; use the nextCursor of the previous page")]
+#[error(
+    "the cursor does not belong to this list with these filters; use the nextCursor of the previous page, \
+     and change no other parameter than limit"
+)]
 pub struct CursorError;
 
+/// The list to which a cursor belongs, with its filters: a few bytes that differ between lists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ListTag([u8; Self::LENGTH]);
+
+impl ListTag {
+    const LENGTH: usize = 6;
+
+    /// A tag of the first bytes of a digest of the list.
+    pub fn of_digest(digest: &[u8]) -> Self {
+        let mut tag = Self::default();
+        for (byte, digested) in tag.0.iter_mut().zip(digest) {
+            *byte = *digested;
+        }
+        tag
+    }
+}
+
 impl Cursor {
-    fn of(key: &impl Serialize) -> Self {
+    fn of(list: ListTag, key: &impl Serialize) -> Self {
+        let mut bytes = list.0.to_vec();
         // A key is an id, a number, a moment or a tuple of them, all of which JSON can hold.
-        Self(URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).unwrap_or_default()))
+        bytes.extend(serde_json::to_vec(key).unwrap_or_default());
+        Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The key of a list that is ordered by `K`.
+    /// The key in this list, which is ordered by `K`.
     ///
     /// # Errors
-    /// [`CursorError`] when the cursor is malformed, belongs to a list of another order, or holds a key that
-    /// PostgreSQL cannot store.
-    pub fn key<K: Key>(&self) -> Result<K, CursorError> {
+    /// [`CursorError`] when the cursor is malformed, belongs to another list or to other filters, or holds a
+    /// key that PostgreSQL cannot store.
+    pub fn key<K: Key>(&self, list: ListTag) -> Result<K, CursorError> {
         let bytes = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| CursorError)?;
-        let key: K = serde_json::from_slice(&bytes).map_err(|_| CursorError)?;
+        let key = bytes.strip_prefix(&list.0).ok_or(CursorError)?;
+        let key: K = serde_json::from_slice(key).map_err(|_| CursorError)?;
         if key.is_storable() { Ok(key) } else { Err(CursorError) }
     }
 }
 
 impl utoipa::PartialSchema for Cursor {
     fn schema() -> RefOr<Schema> {
-        text_schema("nextCursor of the page before; opaque", None, None)
+        TextForm::pattern("^[A-Za-z0-9_-]+$")
+            .such_as("AZqMTnoQfD2fK21eTDsqEA")
+            .schema("The nextCursor of the previous page. Its content has no meaning for clients.")
     }
 }
 
@@ -171,11 +196,13 @@ pub struct PageRequest<K> {
     pub limit: Limit,
     /// The key of the last row of the previous page. `None` for the first page.
     pub after: Option<K>,
+    /// The list, for the cursor of the next page.
+    pub list: ListTag,
 }
 
 impl<K> Default for PageRequest<K> {
     fn default() -> Self {
-        Self { limit: Limit::default(), after: None }
+        Self { limit: Limit::default(), after: None, list: ListTag::default() }
     }
 }
 
@@ -195,7 +222,7 @@ impl<K: Key> PageRequest<K> {
         let limit = self.limit.0 as usize;
         let has_more = rows.len() > limit;
         rows.truncate(limit);
-        let next = rows.last().filter(|_| has_more).map(|row| Cursor::of(&key(row)));
+        let next = rows.last().filter(|_| has_more).map(|row| Cursor::of(self.list, &key(row)));
         Page { data: rows, next }
     }
 }
@@ -216,27 +243,30 @@ mod tests {
     #[test]
     fn a_cursor_survives_its_journey() {
         let key = (DateTime::<Utc>::from_timestamp_micros(1_790_000_000_123_456).unwrap(), 42);
-        let cursor = Cursor::of(&key);
-        assert_eq!(cursor.key::<(DateTime<Utc>, i64)>(), Ok(key));
-        assert_eq!(cursor.key::<i64>(), Err(CursorError));
-        assert_eq!(Cursor("%%%".to_owned()).key::<i64>(), Err(CursorError));
+        let (list, other) = (ListTag::of_digest(b"orders"), ListTag::of_digest(b"customers"));
+        let cursor = Cursor::of(list, &key);
+        assert_eq!(cursor.key::<(DateTime<Utc>, i64)>(list), Ok(key));
+        assert_eq!(cursor.key::<(DateTime<Utc>, i64)>(other), Err(CursorError));
+        assert_eq!(cursor.key::<i64>(list), Err(CursorError));
+        assert_eq!(Cursor("%%%".to_owned()).key::<i64>(list), Err(CursorError));
         let id = Uuid::now_v7();
-        assert_eq!(Cursor::of(&id).key::<Uuid>(), Ok(id));
+        assert_eq!(Cursor::of(list, &id).key::<Uuid>(list), Ok(id));
     }
 
     #[test]
     fn a_moment_that_postgresql_cannot_store_is_not_a_key() {
         for moment in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
-            assert_eq!(Cursor::of(&moment).key::<DateTime<Utc>>(), Err(CursorError));
+            let list = ListTag::default();
+            assert_eq!(Cursor::of(list, &moment).key::<DateTime<Utc>>(list), Err(CursorError));
         }
         assert!(DateTime::<Utc>::highest().is_storable() && DateTime::<Utc>::lowest().is_storable());
     }
 
     #[test]
     fn a_page_has_a_next_one_when_there_is_a_row_more() {
-        let request = PageRequest::<i64> { limit: Limit::of(2), after: None };
+        let request = PageRequest::<i64> { limit: Limit::of(2), ..PageRequest::default() };
         let page = request.page(vec![9, 8, 7], |number| *number);
-        assert_eq!((page.data, page.next.unwrap().key()), (vec![9, 8], Ok(8)));
+        assert_eq!((page.data, page.next.unwrap().key(ListTag::default())), (vec![9, 8], Ok(8)));
         assert!(request.page(vec![9, 8], |number| *number).next.is_none());
     }
 

@@ -6,6 +6,7 @@ use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Serialize, Serializer};
 
+use crate::amount::Amount;
 use crate::{ExchangeRate, Money, Quantity, column_as};
 
 /// The cost of some goods: numeric(22, 8). It is finer than an amount of money, so that a quantity of three
@@ -69,8 +70,8 @@ impl StockValue {
     }
 
     /// The value with every decimal that it has, and no trailing zeros.
-    pub fn plain(self) -> String {
-        self.0.normalize().to_string()
+    pub fn plain(self) -> Amount {
+        Amount::exact(self.0.normalize())
     }
 
     /// Whether the value is zero.
@@ -125,7 +126,7 @@ impl SubAssign for StockValue {
 impl Serialize for StockValue {
     /// As a decimal string without trailing zeros.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.plain())
+        serializer.serialize_str(self.plain().as_str())
     }
 }
 

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use const_format::concatcp;
 use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
 use crate::column_as;
 use crate::folding::{self, is_invisible};
-use crate::macros::text_schema;
+use crate::macros::TextForm;
 use crate::word::from_text;
 
 /// The text is refused; the message says what is allowed.
@@ -34,7 +35,7 @@ fn check(text: &str, error: TextError, allowed: fn(char) -> bool) -> Result<Stri
 macro_rules! texts {
     ($(
         $(#[doc = $doc:literal])+
-        $name:ident: $what:literal, $max:literal, $more:literal, $allowed:expr;
+        $name:ident: $what:literal, $max:literal, $more:literal, $allowed:expr, $pattern:expr;
     )*) => {$(
         $(#[doc = $doc])+
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,7 +97,7 @@ macro_rules! texts {
 
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                text_schema(concat!($($doc, "\n"),+), None, Some($max))
+                TextForm::length(1, $max).matching($pattern).schema(concat!($($doc, "\n"),+))
             }
         }
 
@@ -104,31 +105,76 @@ macro_rules! texts {
     )*};
 }
 
+/// Characters that [`is_invisible`] finds, without those beyond the Basic Multilingual Plane, which not all
+/// regular expressions can name.
+const INVISIBLE: &str = concatcp!(
+    r"\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F",
+    r"\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF0-\uFFFB"
+);
+/// A text of visible characters and spaces.
+const PRINTABLE: &str = concatcp!(r"^[^\u0000-\u001F", INVISIBLE, r"]*$");
+/// As [`PRINTABLE`], with line breaks and tabs.
+const PRINTABLE_LINES: &str = concatcp!(r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F", INVISIBLE, r"]*$");
+/// As [`PRINTABLE`], without spaces.
+const SOLID: &str = concatcp!(r"^[^\s\u0000-\u001F", INVISIBLE, r"]*$");
+
 fn printable(c: char) -> bool {
     !is_invisible(c)
 }
 
 texts! {
     /// The name of a thing, a person or a business, such as a product, a location or a customer.
-    Name: "a name", 200, "", printable;
+    Name: "a name", 200, "", printable, PRINTABLE;
     /// The code of a variant (stock-keeping unit), as the business or a supplier writes it.
-    Sku: "a SKU", 64, "", printable;
+    Sku: "a SKU", 64, "", printable, PRINTABLE;
     /// The code that a barcode scanner reads.
-    Barcode: "a barcode", 64, " or spaces", |c| !is_invisible(c) && !c.is_whitespace();
+    Barcode: "a barcode", 64, " or spaces", |c| !is_invisible(c) && !c.is_whitespace(), SOLID;
     /// The name of an option, or a variant's value of it.
-    OptionText: "an option", 60, "", printable;
+    OptionText: "an option", 60, "", printable, PRINTABLE;
     /// A line of text, such as an email address, a telephone number or the number of a delivery note.
-    ShortText: "a line of text", 200, "", printable;
+    ShortText: "a line of text", 200, "", printable, PRINTABLE;
     /// A word by which a product can be found.
-    ProductTag: "a tag", 50, "", printable;
+    ProductTag: "a tag", 50, "", printable, PRINTABLE;
     /// The reason for a change of stock, of a price or of an order.
-    Reason: "a reason", 100, "", printable;
+    Reason: "a reason", 100, "", printable, PRINTABLE;
     /// Free text. It may have several lines.
     Note: "a text", 2000, " except line breaks and tabs",
-        |c| !is_invisible(c) || matches!(c, '\n' | '\r' | '\t');
+        |c| !is_invisible(c) || matches!(c, '\n' | '\r' | '\t'), PRINTABLE_LINES;
     /// The text to search for.
-    SearchText: "a search text", 100, "", printable;
+    SearchText: "a search text", 100, "", printable, PRINTABLE;
 }
+
+/// The text to search for, as a client sends it. An empty text finds everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchQuery(Option<SearchText>);
+
+impl SearchQuery {
+    /// The text; `None` for everything.
+    pub fn text(self) -> Option<SearchText> {
+        self.0
+    }
+}
+
+impl FromStr for SearchQuery {
+    type Err = TextError;
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        if text.trim().is_empty() { Ok(Self(None)) } else { SearchText::parse(text).map(Some).map(Self) }
+    }
+}
+
+impl<'de> Deserialize<'de> for SearchQuery {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "a string")
+    }
+}
+
+impl utoipa::PartialSchema for SearchQuery {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        TextForm::length(0, 100).matching(PRINTABLE).such_as("bolt").schema("The text to search for")
+    }
+}
+
+impl utoipa::ToSchema for SearchQuery {}
 
 impl SearchText {
     /// The words of the text, as they are searched.

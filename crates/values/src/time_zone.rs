@@ -8,8 +8,7 @@ values::checked_text!(
     TimeZone,
     TimeZoneError,
     "A time zone of the IANA database, such as Africa/Nairobi",
-    None,
-    None
+    crate::macros::TextForm::pattern("^[A-Za-z][A-Za-z0-9_+/-]*$").at_most(40).such_as("Africa/Nairobi")
 );
 
 /// The text is not the name of a time zone.

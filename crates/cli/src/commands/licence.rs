@@ -218,7 +218,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 /// The end of a day in UTC.
 fn end_of(day: NaiveDate) -> anyhow::Result<DateTime<Utc>> {
     match day.succ_opt() {
-        Some(next) if values::is_plain_day(next) => Ok(next.and_time(NaiveTime::MIN).and_utc()),
+        Some(next) if values::Day::try_from(next).is_ok() => Ok(next.and_time(NaiveTime::MIN).and_utc()),
         _ => bail!("the day must be in the years 2000 to 9999"),
     }
 }

@@ -70,7 +70,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                     payment.id.to_string(),
                     payment.transaction_id.clone(),
                     payment.till_number.clone(),
-                    payment.amount.plain(),
+                    payment.amount.plain().into(),
                     payment.currency.clone(),
                     payment.paid_at.format("%Y-%m-%d %H:%M").to_string(),
                 ]

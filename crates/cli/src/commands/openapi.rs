@@ -9,7 +9,7 @@ pub fn run(errors: bool) -> anyhow::Result<ExitCode> {
     if errors {
         output::line(server::error_codes().trim_end());
     } else {
-        output::line(&server::openapi_document::document().to_pretty_json()?);
+        output::line(&serde_json::to_string_pretty(&server::openapi_document::document())?);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,8 +11,7 @@ values::checked_text!(
     AppSlug,
     KeyTextError,
     "The short name of an app: 3 to 40 of a-z, 0-9 and -, first a letter, last no -",
-    None,
-    Some(40)
+    values::macros::TextForm::pattern("^[a-z][a-z0-9-]{1,38}[a-z0-9]$").such_as("inventory")
 );
 
 /// The id of a program that gets access tokens of its own, such as `erp-sync`. For a person, it is the short
@@ -24,8 +23,7 @@ values::checked_text!(
     ClientId,
     KeyTextError,
     "The id of a program: 3 to 40 of a-z, 0-9 and -, first a letter, last no -",
-    None,
-    Some(40)
+    values::macros::TextForm::pattern("^[a-z][a-z0-9-]{1,38}[a-z0-9]$").such_as("shop-books")
 );
 
 /// The key of a role, such as `OWNER`. Letter case distinguishes no two roles of one business.
@@ -36,8 +34,7 @@ values::checked_text!(
     RoleKey,
     KeyTextError,
     "The key of a role: 1 to 40 of A-Z, a-z, 0-9, _ and -, first a letter",
-    None,
-    Some(40)
+    values::macros::TextForm::pattern("^[A-Za-z][A-Za-z0-9_-]{0,39}$").such_as("MANAGER")
 );
 
 /// The key of a permission, such as `catalogue.read`.
@@ -48,8 +45,7 @@ values::checked_text!(
     PermissionKey,
     KeyTextError,
     "The key of a permission: 1 to 80 of a-z, 0-9, ., _, : and -, first a letter",
-    None,
-    Some(80)
+    values::macros::TextForm::pattern("^[a-z][a-z0-9._:-]{0,79}$").such_as("catalogue.read")
 );
 
 /// The name with which a person signs in at one business, in lower case.
@@ -60,8 +56,7 @@ values::checked_text!(
     Username,
     KeyTextError,
     "A username: 2 to 40 of a-z, 0-9, ., _ and -, first a letter or a digit; letter case makes no difference",
-    None,
-    Some(40)
+    values::macros::TextForm::pattern("^[A-Za-z0-9][A-Za-z0-9._-]{1,39}$").such_as("ann.smith")
 );
 
 /// The name of an issuer elsewhere, such as `google`.
@@ -72,8 +67,7 @@ values::checked_text!(
     IssuerName,
     KeyTextError,
     "The name of an issuer: 1 to 40 of a-z, 0-9 and _, first a letter",
-    None,
-    Some(40)
+    values::macros::TextForm::pattern("^[a-z][a-z0-9_]{0,39}$").such_as("google")
 );
 
 /// The text is no such key. The message says what is allowed.

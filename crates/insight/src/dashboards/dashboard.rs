@@ -136,7 +136,7 @@ async fn low_stock(tx: &TenantTx) -> Result<LowStock, DbError> {
         " WHERE a.closed_at IS NULL"
     );
     const FIRST: Limit = Limit::of(5);
-    let (filter, first) = (AlertFilter::default(), PageRequest { limit: FIRST, after: None });
+    let (filter, first) = (AlertFilter::default(), PageRequest { limit: FIRST, ..PageRequest::default() });
     let counts = async { tx.row::<Counts>(COUNTS, &[&tx.now()]).await };
     let (Counts { low, out, covered }, first) = all((counts, alert::list(tx, &filter, &first))).await?;
     Ok(LowStock { low, out, covered, items: first.data })

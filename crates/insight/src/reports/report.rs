@@ -3,7 +3,7 @@
 use chrono::{Days, NaiveDate};
 use const_format::concatcp;
 use inventory::{day_of, start_of_day};
-use values::is_plain_day;
+use values::Day;
 
 /// A span of days, in the time zone of the business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub const MAX_DAYS: u64 = 366;
 /// The number of days of a report without a first day.
 const DEFAULT_DAYS: u64 = 30;
 
+fn is_allowed(day: NaiveDate) -> bool {
+    Day::try_from(day).is_ok()
+}
+
 impl Span {
     /// The days from `first` to `last`. `last` defaults to today, and `first` to 29 days before `last`.
     ///
@@ -36,11 +40,11 @@ impl Span {
         last: Option<NaiveDate>,
         today: NaiveDate,
     ) -> Result<Self, SpanError> {
-        let last = Some(last.unwrap_or(today)).filter(|day| is_plain_day(*day)).ok_or(SpanError)?;
+        let last = Some(last.unwrap_or(today)).filter(|day| is_allowed(*day)).ok_or(SpanError)?;
         let first = first.or_else(|| last.checked_sub_days(Days::new(DEFAULT_DAYS - 1))).ok_or(SpanError)?;
         let days = last.signed_duration_since(first).num_days();
-        let is_allowed = is_plain_day(first) && (0..MAX_DAYS as i64).contains(&days);
-        if is_allowed { Ok(Self { first, last }) } else { Err(SpanError) }
+        let is_span = is_allowed(first) && (0..MAX_DAYS as i64).contains(&days);
+        if is_span { Ok(Self { first, last }) } else { Err(SpanError) }
     }
 
     /// The same number of days, just before the first one.

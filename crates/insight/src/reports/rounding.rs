@@ -82,7 +82,7 @@ mod tests {
         let row = |text: &&str| Row(Money::from_decimal(text.parse().unwrap()));
         let report = Report { total: row(&total), rows: rows.iter().map(row).collect(), has_more: false };
         let report = report.rounded(2);
-        let rows: Vec<String> = report.rows.iter().map(|row| row.0.plain()).collect();
+        let rows: Vec<String> = report.rows.iter().map(|row| row.0.plain().into()).collect();
         format!("{}: {}", report.total.0.plain(), rows.join(" "))
     }
 

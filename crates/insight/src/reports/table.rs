@@ -163,7 +163,7 @@ impl Cell {
     }
 
     fn amount(amount: Money, currency: &Currency) -> Self {
-        Self::Number(currency.format(amount))
+        Self::Number(currency.format(amount).into())
     }
 }
 

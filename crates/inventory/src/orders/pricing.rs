@@ -25,7 +25,7 @@ impl fmt::Display for Discount {
     /// `1.5` for an amount, and `10%` for a percentage.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            DiscountKind::Amount(amount) => f.write_str(&amount.plain()),
+            DiscountKind::Amount(amount) => amount.plain().fmt(f),
             DiscountKind::Percent(percent) => write!(f, "{percent}%"),
         }
     }

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use const_format::concatcp;
 use serde_json::{Value, json};
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Currency, ExchangeRate, Money, Note, Positive, QuantityDecimals, is_plain_day};
+use values::{ActorId, Currency, ExchangeRate, Money, Note, Positive, QuantityDecimals};
 
 use crate::business::settings;
 use crate::ids::{LocationId, PurchaseOrderId, SupplierId};
@@ -152,9 +152,6 @@ pub enum PurchaseError {
         /// The position of the line in the request, from 0.
         index: usize,
     },
-    /// The expected day is out of range.
-    #[error("the expected day must be from 2000-01-01 to 9999-12-31")]
-    Day,
     /// Two lines are for the same variant.
     #[error("the variant is already on another line; send one line with the sum of the quantities")]
     Twice {
@@ -245,7 +242,6 @@ pub async fn draft(
     new: &NewPurchaseOrder,
     actor: ActorId,
 ) -> Result<Outcome<PurchaseOrder>, PurchaseError> {
-    check_day(new.expected_on)?;
     document::once(tx, &new.request, find_repeated(tx, &new.request), draft_new(tx, new, actor)).await
 }
 
@@ -370,10 +366,6 @@ fn check_rate(
     }
 }
 
-fn check_day(day: Option<NaiveDate>) -> Result<(), PurchaseError> {
-    if day.is_none_or(is_plain_day) { Ok(()) } else { Err(PurchaseError::Day) }
-}
-
 /// Changes a purchase order, with the row locked: its lines while it is a draft, and its expected day, note
 /// and exchange rate while it is a draft or open. A change that changes nothing leaves the version as it is.
 ///
@@ -404,7 +396,6 @@ pub async fn update(
         rate => Some(check_rate(&stored.currency, &settings::currency(tx).await?, rate)?),
     };
     let rate = *edit.field("exchangeRate", &stored.exchange_rate, rate.as_ref());
-    check_day(change.expected_on.flatten())?;
     let expected_on = edit.field("expectedOn", &stored.expected_on, change.expected_on.as_ref());
     let note = edit.field("note", &stored.note, change.note.as_ref());
     let (tax, total) = match &change.lines {

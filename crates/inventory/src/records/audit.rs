@@ -59,30 +59,76 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The word in the log, and the id.
-    fn columns(self) -> (&'static str, Uuid) {
+    /// The type in the log, and the id.
+    fn columns(self) -> (SubjectType, Uuid) {
         match self {
-            Self::Adjustment(id) => ("adjustment", id.into()),
-            Self::Category(id) => ("category", id.into()),
-            Self::Count(id) => ("count", id.into()),
-            Self::Customer(id) => ("customer", id.into()),
-            Self::Impersonation(id) => ("impersonation", id),
-            Self::Location(id) => ("location", id.into()),
-            Self::MobilePayment(id) => ("mobile_payment", id),
-            Self::Order(id) => ("order", id.into()),
-            Self::PaymentRequest(id) => ("payment_request", id),
-            Self::Product(id) => ("product", id.into()),
-            Self::PurchaseOrder(id) => ("purchase_order", id.into()),
-            Self::Register(id) => ("register", id),
-            Self::Sale(id) => ("sale", id),
-            Self::SavedReport(id) => ("saved_report", id),
-            Self::Shift(id) => ("shift", id),
-            Self::Settings(id) => ("settings", id.into()),
-            Self::Supplier(id) => ("supplier", id.into()),
-            Self::TaxClass(id) => ("tax_class", id.into()),
-            Self::Transfer(id) => ("transfer", id.into()),
-            Self::Variant(id) => ("variant", id.into()),
+            Self::Adjustment(id) => (SubjectType::Adjustment, id.into()),
+            Self::Category(id) => (SubjectType::Category, id.into()),
+            Self::Count(id) => (SubjectType::Count, id.into()),
+            Self::Customer(id) => (SubjectType::Customer, id.into()),
+            Self::Impersonation(id) => (SubjectType::Impersonation, id),
+            Self::Location(id) => (SubjectType::Location, id.into()),
+            Self::MobilePayment(id) => (SubjectType::MobilePayment, id),
+            Self::Order(id) => (SubjectType::Order, id.into()),
+            Self::PaymentRequest(id) => (SubjectType::PaymentRequest, id),
+            Self::Product(id) => (SubjectType::Product, id.into()),
+            Self::PurchaseOrder(id) => (SubjectType::PurchaseOrder, id.into()),
+            Self::Register(id) => (SubjectType::Register, id),
+            Self::Sale(id) => (SubjectType::Sale, id),
+            Self::SavedReport(id) => (SubjectType::SavedReport, id),
+            Self::Shift(id) => (SubjectType::Shift, id),
+            Self::Settings(id) => (SubjectType::Settings, id.into()),
+            Self::Supplier(id) => (SubjectType::Supplier, id.into()),
+            Self::TaxClass(id) => (SubjectType::TaxClass, id.into()),
+            Self::Transfer(id) => (SubjectType::Transfer, id.into()),
+            Self::Variant(id) => (SubjectType::Variant, id.into()),
         }
+    }
+}
+
+values::words! {
+    /// The type of a changed record.
+    pub enum SubjectType {
+        /// A stock adjustment.
+        Adjustment = "adjustment",
+        /// A category of products.
+        Category = "category",
+        /// A stock count.
+        Count = "count",
+        /// A customer of the business.
+        Customer = "customer",
+        /// The platform's staff acting as a member, by the id of the session.
+        Impersonation = "impersonation",
+        /// A location where stock is kept.
+        Location = "location",
+        /// A payment that the provider of mobile money reported.
+        MobilePayment = "mobile_payment",
+        /// An order, with its fulfilments and returns.
+        Order = "order",
+        /// A request to pay on the telephone of a customer.
+        PaymentRequest = "payment_request",
+        /// A product; its variants are subjects of their own.
+        Product = "product",
+        /// A purchase order, with its goods receipts.
+        PurchaseOrder = "purchase_order",
+        /// A register of the till.
+        Register = "register",
+        /// A receipt of the till, or a parked sale.
+        Sale = "sale",
+        /// A saved report.
+        SavedReport = "saved_report",
+        /// A shift at a register.
+        Shift = "shift",
+        /// There is one profile and one row of settings, and their subject is the business.
+        Settings = "settings",
+        /// A supplier, with the details that the business keeps.
+        Supplier = "supplier",
+        /// A tax class of products.
+        TaxClass = "tax_class",
+        /// A transfer between two locations, with its steps.
+        Transfer = "transfer",
+        /// A variant of a product.
+        Variant = "variant",
     }
 }
 

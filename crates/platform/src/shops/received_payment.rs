@@ -198,7 +198,7 @@ tenancy::from_row!(UnclaimedPayment {
 });
 
 fn plain<S: Serializer>(amount: &Money, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&amount.plain())
+    amount.plain().serialize(serializer)
 }
 
 const SELECT: &str = "

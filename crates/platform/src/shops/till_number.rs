@@ -12,8 +12,7 @@ values::checked_text!(
     TillNumber,
     TillNumberFormError,
     "A till number: 4 to 20 of 0-9, A-Z and -, first and last no -",
-    None,
-    Some(20)
+    values::macros::TextForm::pattern("^[0-9A-Z][0-9A-Z-]{2,18}[0-9A-Z]$").such_as("522533")
 );
 
 /// The text is no till number.

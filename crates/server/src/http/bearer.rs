@@ -41,3 +41,11 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     }
     Ok(token.trim())
 }
+
+values::words! {
+    /// How an access token is sent (RFC 6750).
+    pub enum TokenType {
+        /// In the header `Authorization: Bearer TOKEN`.
+        Bearer = "Bearer",
+    }
+}

@@ -5,16 +5,19 @@ use inventory::pricing::DiscountError;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
-use values::{SignError, TimeZoneError};
+use values::{DayError, SignError, TimeZoneError};
 
 use crate::http::codes::Code;
+use crate::http::duplicates::{self, escaped};
 use crate::http::problem::Problem;
+use crate::http::wording::{self, Fault};
 
-/// Accepts `application/json`, and types that end in `+json`, such as `application/merge-patch+json`.
+/// Accepts `application/json`, and `application/merge-patch+json`, which is read in the same way. Other types
+/// of JSON, such as `application/json-patch+json`, mean something else.
 pub fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+    if matches!(essence.as_str(), "application/json" | "application/merge-patch+json") {
         return Ok(());
     }
     let detail = "Send JSON with the header Content-Type: application/json.";
@@ -24,8 +27,8 @@ pub fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
 /// Reads a body as `T`.
 ///
 /// # Errors
-/// 400 when the body is not JSON or a value has the wrong type; 422 when a field is unknown, missing or
-/// breaks its rule. serde_json limits the depth to 128.
+/// 400 when the body is not JSON, a value has the wrong type or a field is there twice; 422 when a field is
+/// unknown, missing or breaks its rule. serde_json limits the depth to 128.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // serde also reads an array into a struct, field by field. No client means that.
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
@@ -35,40 +38,45 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| refusal(error.inner(), error.path()))?;
     deserializer.end().map_err(|error| not_json(&error))?;
-    Ok(value)
+    match duplicates::find(bytes) {
+        Some(pointer) => Err(twice(pointer)),
+        None => Ok(value),
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {
-    Problem::new(Code::MalformedJson, format!("The body is not valid JSON: {error}."))
+    Problem::new(Code::MalformedJson, wording::of_syntax(error))
 }
 
-/// serde gives its errors no kind. Only the beginning of the text, which `serde::de::Error` fixes,
-/// distinguishes them.
 fn refusal(error: &serde_json::Error, path: &Path) -> Problem {
     if error.classify() != Category::Data {
         return not_json(error);
     }
-    let full = error.to_string();
-    // "... at line 1 column 7" does not help a client that sent one line.
-    let text = full.rsplit_once(" at line ").map_or(full.as_str(), |(text, _)| text);
-    let quoted = || text.split('`').nth(1).unwrap_or_default().to_owned();
-    let pointer = pointer(path);
-    if text.starts_with("unknown field") {
-        let field = quoted();
+    let Fault { code, field, message } = wording::of_value(&error.to_string());
+    let mut pointer = pointer(path);
+    if let Some(field) = field {
         // The path may already end in the field.
-        let parent = pointer.strip_suffix(&format!("/{field}")).unwrap_or(&pointer);
-        Problem::invalid(format!("{parent}/{field}"), Code::UnknownField, text)
-    } else if text.starts_with("missing field") {
-        Problem::invalid(format!("{pointer}/{}", quoted()), Code::MissingField, text)
-    } else if ["invalid type", "invalid length", "duplicate field"]
-        .iter()
-        .any(|start| text.starts_with(start))
-    {
-        let detail = "A value has the wrong type; see errors.";
-        Problem::new(Code::InvalidType, detail).at(pointer, Code::InvalidType, text)
-    } else {
-        Problem::invalid(pointer, broken_rule(text), text)
+        let step = format!("/{}", escaped(&field));
+        if code == Code::MissingField || !pointer.ends_with(&step) {
+            pointer.push_str(&step);
+        }
     }
+    match code {
+        Code::InvalidType => {
+            let detail = "A value has the wrong type; see errors.";
+            Problem::new(code, detail).at(pointer, code, message)
+        }
+        Code::DuplicateField => twice(pointer),
+        Code::InvalidValue => Problem::invalid(pointer, broken_rule(&message), message),
+        _ => Problem::invalid(pointer, code, message),
+    }
+}
+
+/// A field is there more than once.
+fn twice(pointer: String) -> Problem {
+    let detail = "A field is there more than once; see errors.";
+    let message = "the field is there more than once; send it once";
+    Problem::new(Code::DuplicateField, detail).at(pointer, Code::DuplicateField, message)
 }
 
 /// The code of the rule that a value breaks. serde passes on only the text of the error.
@@ -82,6 +90,8 @@ fn broken_rule(text: &str) -> Code {
         Code::InvalidDiscount
     } else if is(&TimeZoneError) {
         Code::UnknownTimeZone
+    } else if is(&DayError) {
+        Code::InvalidDay
     } else {
         Code::InvalidValue
     }
@@ -95,7 +105,7 @@ fn pointer(path: &Path) -> String {
             Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
             Segment::Map { key } | Segment::Enum { variant: key } => {
                 pointer.push('/');
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                pointer.push_str(&escaped(key));
             }
             Segment::Unknown => {}
         }
@@ -165,6 +175,7 @@ mod tests {
             ("{", 400, "malformed_json", ""),
             ("[]", 400, "invalid_type", ""),
             ("{} {}", 422, "missing_field", "/name"),
+            (r#"{"name":"a","name":"b","lines":[]}"#, 400, "duplicate_field", "/name"),
             (r#"{"name":"a","lines":[]} x"#, 400, "malformed_json", ""),
             (r#"{"name":"a"}"#, 422, "missing_field", "/lines"),
             (r#"{"name":"a","lines":[],"more":1}"#, 422, "unknown_field", "/more"),

@@ -2,12 +2,18 @@
 
 use std::future::{Ready, ready};
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use identity::auth_event::Origin;
 use ipnet::IpNet;
+use serde::{Deserialize, Deserializer};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+use values::from_text;
+use values::macros::TextForm;
 
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -74,3 +80,27 @@ pub fn origin(request: &HttpRequest) -> Origin {
         device: None,
     }
 }
+
+/// The address of a client, as a query parameter.
+pub struct ClientAddress(pub IpAddr);
+
+impl FromStr for ClientAddress {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| "an address must be an IP address such as 192.0.2.7")
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "a string")
+    }
+}
+
+impl PartialSchema for ClientAddress {
+    fn schema() -> RefOr<Schema> {
+        TextForm::pattern("^[0-9A-Fa-f.:]+$").such_as("192.0.2.7").schema("An IP address")
+    }
+}
+
+impl ToSchema for ClientAddress {}

@@ -16,6 +16,7 @@ use crate::http::caller::CheckAgain;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::wording;
 
 /// A JSON body, read and checked.
 pub struct Json<T> {
@@ -79,16 +80,22 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pairs = form_urlencoded::parse(request.query_string().as_bytes());
-        let read = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
-        ready(read.map(Self).map_err(|error| {
-            let name = error.path().to_string();
-            // The path is "." if a parameter is missing. The text then names the parameter.
-            let which = if name == "." { String::new() } else { format!(" {name}") };
-            let text = error.inner();
-            Problem::new(Code::InvalidQuery, format!("The query parameter{which} cannot be read: {text}."))
-        }))
+        ready(read_query(request.query_string()).map(Self))
     }
+}
+
+/// Reads query parameters as `T`.
+///
+/// # Errors
+/// 400 for a parameter that is unknown, missing or malformed, or is there twice.
+pub fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
+        let fault = wording::of_value(&error.inner().to_string());
+        // The parser did not reach a parameter that is unknown or missing.
+        let name = fault.field.unwrap_or_else(|| error.path().to_string());
+        Problem::invalid_parameter(&name, fault.message)
+    })
 }
 
 /// The parameter in the path.

@@ -1,10 +1,17 @@
 //! Lists: their pages, the parameters that choose a page, and search texts.
 
+use std::borrow::Cow;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use aws_lc_rs::digest;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Key, Limit, Page, PageRequest, SearchText};
+use values::{Cursor, Key, Limit, ListTag, Page, PageRequest};
 
-use crate::http::codes::Code;
+use crate::http::extract::read_query;
 use crate::http::problem::Problem;
 
 /// A page of a list.
@@ -28,15 +35,15 @@ impl<T> PageView<T> {
     }
 }
 
-/// The parameters of a list that has no other parameters.
+/// The parameters that choose a page. Every list has them, beside its own.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Paging {
     /// The number of rows on a page, 1 to 100. Defaults to 50.
-    pub limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    pub cursor: Option<Cursor>,
+    limit: Option<Limit>,
+    /// The nextCursor of the previous page, with the same other parameters. Defaults to the first page.
+    cursor: Option<Cursor>,
 }
 
 /// No parameters.
@@ -44,30 +51,48 @@ pub struct Paging {
 #[serde(deny_unknown_fields)]
 pub struct NoParameters {}
 
-/// The requested page.
-///
-/// # Errors
-/// 400 when the cursor belongs to another list.
-pub fn page_request<K: Key>(
-    limit: Option<Limit>,
-    cursor: Option<&Cursor>,
-) -> Result<PageRequest<K>, Problem> {
-    let after = cursor.map(Cursor::key).transpose().map_err(|error| {
-        Problem::new(Code::InvalidQuery, format!("The query parameter cursor cannot be read: {error}."))
-    })?;
-    Ok(PageRequest { limit: limit.unwrap_or_default(), after })
+/// The parameters of a list: its own, and those that choose a page.
+pub struct List<T> {
+    pub query: T,
+    pub page: Place,
 }
 
-/// The text to search for. An empty text finds all rows.
-///
-/// # Errors
-/// 400 when the text is not a search text.
-pub fn search_text(text: Option<&str>) -> Result<Option<SearchText>, Problem> {
-    match text.map(str::trim) {
-        None | Some("") => Ok(None),
-        Some(text) => match SearchText::parse(text) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) => Err(Problem::new(Code::InvalidQuery, format!("The query parameter q: {error}."))),
-        },
+/// The requested page of a list with its filters.
+pub struct Place {
+    paging: Paging,
+    list: ListTag,
+}
+
+impl Place {
+    /// The requested page of a list that is ordered by `K`.
+    ///
+    /// # Errors
+    /// 400 when the cursor belongs to another list, or to other filters.
+    pub fn request<K: Key>(&self) -> Result<PageRequest<K>, Problem> {
+        let after = self.paging.cursor.as_ref().map(|cursor| cursor.key(self.list)).transpose();
+        let after = after.map_err(|error| Problem::invalid_parameter("cursor", error))?;
+        Ok(PageRequest { limit: self.paging.limit.unwrap_or_default(), after, list: self.list })
     }
+}
+
+impl<T: DeserializeOwned> FromRequest for List<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let pairs = form_urlencoded::parse(request.query_string().as_bytes());
+        let (paging, mut own): (Vec<_>, Vec<_>) =
+            pairs.partition(|(name, _)| matches!(name.as_ref(), "limit" | "cursor"));
+        own.sort_unstable();
+        let (paging, own) = (encoded(&paging), encoded(&own));
+        let digest = digest::digest(&digest::SHA256, format!("{}?{own}", request.path()).as_bytes());
+        let read = || {
+            let place = Place { paging: read_query(&paging)?, list: ListTag::of_digest(digest.as_ref()) };
+            Ok(Self { query: read_query(&own)?, page: place })
+        };
+        ready(read())
+    }
+}
+
+fn encoded(pairs: &[(Cow<'_, str>, Cow<'_, str>)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }

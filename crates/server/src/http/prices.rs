@@ -6,7 +6,7 @@ use inventory::pricing::Discount;
 use inventory::sold_bundle::SoldBundle;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{Currency, Money, Name, NonNegative, Percent, Quantity, Reason, Sku};
+use values::{Amount, Currency, Money, Name, NonNegative, Percent, Quantity, Reason, Sku};
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
@@ -37,7 +37,7 @@ pub struct ChargedTaxView {
     /// The tax rate, in percent.
     percent: Percent,
     /// The amount of the tax.
-    amount: String,
+    amount: Amount,
 }
 
 impl ChargedTaxView {

@@ -11,11 +11,17 @@ use serde_json::{Map, Value, json};
 
 use crate::http::codes::Code;
 
-/// A problem with one field of a request.
+/// A problem with one field of the body, or with one query parameter.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct FieldProblem {
-    /// The field, as a JSON Pointer (RFC 6901) into the body of the request.
-    pub pointer: String,
+    /// The field, as a JSON Pointer (RFC 6901) into the body of the request. Left out for a query parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub pointer: Option<String>,
+    /// The name of the query parameter. Left out for a field of the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub parameter: Option<String>,
     /// The stable name of the problem with this field.
     pub code: Code,
     /// The rule that the field breaks, as a text for people.
@@ -128,15 +134,29 @@ impl Problem {
 
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>, code: Code, message: impl fmt::Display) -> Self {
-        self.0.errors.push(FieldProblem { pointer: pointer.into(), code, message: message.to_string() });
+        let (pointer, message) = (Some(pointer.into()), message.to_string());
+        self.0.errors.push(FieldProblem { pointer, parameter: None, code, message });
         self
+    }
+
+    /// 400: a query parameter cannot be read.
+    pub fn invalid_parameter(name: &str, message: impl fmt::Display) -> Self {
+        let (code, message) = (Code::InvalidQuery, message.to_string());
+        let mut problem = Self::new(code, format!("Correct the query parameter {name}: {message}."));
+        problem.0.errors.push(FieldProblem {
+            pointer: None,
+            parameter: Some(name.to_owned()),
+            code,
+            message,
+        });
+        problem
     }
 
     /// Names the fields of a part of a request as fields of the body.
     #[must_use]
     pub fn below(mut self, pointer: &str) -> Self {
-        for error in &mut self.0.errors {
-            error.pointer.insert_str(0, pointer);
+        for error in self.0.errors.iter_mut().filter_map(|error| error.pointer.as_mut()) {
+            error.insert_str(0, pointer);
         }
         self
     }
@@ -144,9 +164,9 @@ impl Problem {
     /// Names the fields of the first line as fields of the body, for a request whose only line stands there.
     #[must_use]
     pub fn of_only_line(mut self) -> Self {
-        for error in &mut self.0.errors {
-            if let Some(field) = error.pointer.strip_prefix("/lines/0") {
-                error.pointer = field.to_owned();
+        for error in self.0.errors.iter_mut().filter_map(|error| error.pointer.as_mut()) {
+            if let Some(field) = error.strip_prefix("/lines/0") {
+                *error = field.to_owned();
             }
         }
         self

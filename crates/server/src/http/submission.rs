@@ -14,8 +14,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tenancy::{Database, TenantTx};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 use uuid::Uuid;
 use values::ActorId;
+use values::macros::TextForm;
 
 use crate::http::caller::{Allows, Caller};
 use crate::http::codes::Code;
@@ -54,6 +57,17 @@ impl<P: Allows + 'static, T: DeserializeOwned + 'static> FromRequest for Submiss
             Ok(Self { once: Once { caller, key, fingerprint }, body: value })
         })
     }
+}
+
+/// The header parameter of a POST whose [`Key`] is required, for the API document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "the document alone reads the fields")]
+pub struct RequiredKey {
+    /// A new UUID. Send the same key when you repeat the request, so that it takes effect only once. The
+    /// server keeps a key for at least 7 days.
+    #[param(rename = "Idempotency-Key")]
+    key: IdempotencyKey,
 }
 
 /// Whether a POST must have an Idempotency-Key.
@@ -205,6 +219,17 @@ impl Answer {
         response.content_type("application/json").body(self.body)
     }
 }
+
+/// The form of an Idempotency-Key, for the API document.
+pub struct IdempotencyKey;
+
+impl PartialSchema for IdempotencyKey {
+    fn schema() -> RefOr<Schema> {
+        TextForm::pattern("^[!-~]{1,200}$").schema("A key that no other request has, such as a new UUID.")
+    }
+}
+
+impl ToSchema for IdempotencyKey {}
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all("idempotency-key");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::middleware::{origin, request, tenant};
-use crate::openapi::docs::{self, Docs};
-use crate::openapi::document as openapi;
+use crate::openapi::docs;
+use crate::openapi::document::PUBLISHED;
 use crate::routes;
 use settings::SettingsError;
 
@@ -44,9 +45,6 @@ pub enum StartError {
         /// The operating system's reason.
         cause: io::Error,
     },
-    /// The OpenAPI document cannot be prepared for `/docs`.
-    #[error("the OpenAPI document cannot be written as JSON")]
-    Document(#[from] serde_json::Error),
     /// A listener or the thread for background jobs cannot be started.
     #[error("the server cannot be started")]
     Run(#[from] io::Error),
@@ -119,9 +117,6 @@ pub fn start(state: State) -> Result<Running, StartError> {
     let metrics_listener =
         settings.metrics_listen()?.map(|address| listen("server.metrics_listen", address)).transpose()?;
     let state = web::Data::new(state);
-    let document = openapi::document();
-    let docs = web::Data::new(Docs::new(&document)?);
-    let methods = web::Data::new(Methods::new(&openapi::routes(&document)));
 
     let address = listener.local_addr()?;
     let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -134,8 +129,6 @@ pub fn start(state: State) -> Result<Running, StartError> {
     let mut api = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
-            .app_data(docs.clone())
-            .app_data(methods.clone())
             .app_data(web::PayloadConfig::new(body_limit))
             .wrap(from_fn(tenant::layer))
             .wrap(cors())
@@ -329,21 +322,16 @@ async fn tls_ask(state: web::Data<State>, asked: web::Query<TlsAsk>) -> HttpResp
 }
 
 /// The methods of each path, to distinguish 405 from 404.
-struct Methods(Vec<(ResourceDef, Vec<&'static str>)>);
-
-impl Methods {
-    fn new(routes: &[(&'static str, String)]) -> Self {
-        let mut by_path: BTreeMap<&str, Vec<&'static str>> = BTreeMap::new();
-        for (method, path) in routes {
-            by_path.entry(path).or_default().push(method);
-        }
-        Self(by_path.into_iter().map(|(path, methods)| (ResourceDef::new(path), methods)).collect())
+static METHODS: LazyLock<Vec<(ResourceDef, Vec<&str>)>> = LazyLock::new(|| {
+    let mut by_path: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (method, path) in &PUBLISHED.routes {
+        by_path.entry(path).or_default().push(method);
     }
-}
+    by_path.into_iter().map(|(path, methods)| (ResourceDef::new(path), methods)).collect()
+});
 
-async fn no_route(request: HttpRequest, methods: web::Data<Methods>) -> Result<HttpResponse, Problem> {
-    let known = methods
-        .0
+async fn no_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let known = METHODS
         .iter()
         .filter(|(path, _)| path.is_match(request.path()))
         .flat_map(|(_, methods)| methods.iter().copied())

@@ -1,15 +1,15 @@
 //! The OpenAPI document, a page that shows it and loads nothing from other hosts, and the list of error
 //! codes.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
+use crate::openapi::document::PUBLISHED;
 
 /// Allows only scripts and styles of the page itself. `unsafe-inline` is necessary because the page sets
 /// style attributes on its elements.
@@ -17,20 +17,10 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
                                        style-src 'self' 'unsafe-inline'; \
                                        img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
 
-/// The document as it is sent, and the configuration of the page.
-pub struct Docs {
-    document: String,
-    page: Arc<Config<'static>>,
-}
-
-impl Docs {
-    /// # Errors
-    /// When the document cannot be written as JSON.
-    pub fn new(document: &OpenApi) -> Result<Self, serde_json::Error> {
-        let page = Config::from("/openapi.json").try_it_out_enabled(true).persist_authorization(false);
-        Ok(Self { document: document.to_json()?, page: Arc::new(page) })
-    }
-}
+/// The configuration of the page.
+static PAGE: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
+    Arc::new(Config::from("/openapi.json").try_it_out_enabled(true).persist_authorization(false))
+});
 
 /// Registers `/openapi.json`, `/docs`, `/docs/errors` and the redirect from `/`.
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -46,16 +36,16 @@ fn see_docs() -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, "/docs/")).finish()
 }
 
-async fn document(docs: web::Data<Docs>) -> HttpResponse {
+async fn document() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
         .insert_header(("cross-origin-resource-policy", "cross-origin"))
-        .body(docs.document.clone())
+        .body(PUBLISHED.text.as_str())
 }
 
-async fn page(docs: web::Data<Docs>, file: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let found = utoipa_swagger_ui::serve(&file, docs.page.clone())
+async fn page(file: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let found = utoipa_swagger_ui::serve(&file, PAGE.clone())
         .map_err(|error| Problem::internal(error.to_string()))?
         .ok_or_else(Problem::not_found)?;
     Ok(HttpResponse::Ok()

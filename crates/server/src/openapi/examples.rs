@@ -2,49 +2,35 @@
 //! sends the examples of the requests, and compares the answers with the examples of the responses.
 
 use serde_json::{Map, Value, json};
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::{Content, OpenApi, RefOr};
 
 use crate::http::codes::Code;
-use crate::openapi::document::operations;
+use crate::openapi::document::{object, operations};
 
 /// Gives every JSON body of the document an example.
-pub fn complete(document: &mut OpenApi) {
-    let schemas = json!(document.components)["schemas"].clone();
-    for path in document.paths.paths.values_mut() {
-        for operation in operations(path) {
-            let (requests, answers) = bodies(operation);
-            for content in requests {
-                content.example = example_of(content, &Maker { schemas: &schemas, is_request: true });
-            }
-            for content in answers {
-                content.example = example_of(content, &Maker { schemas: &schemas, is_request: false });
-            }
+pub fn complete(document: &mut Value) {
+    let schemas = document["components"]["schemas"].clone();
+    for (_, _, operation) in operations(document) {
+        if let Some(request) = operation.get_mut("requestBody") {
+            add(request, &Maker { schemas: &schemas, is_request: true });
+        }
+        for (_, response) in object(&mut operation["responses"]) {
+            add(response, &Maker { schemas: &schemas, is_request: false });
         }
     }
 }
 
-/// The JSON bodies of the requests and of the answers.
-fn bodies(operation: &mut Operation) -> (Vec<&mut Content>, Vec<&mut Content>) {
-    let requests = operation.request_body.iter_mut().filter_map(here);
-    let answers = operation.responses.responses.values_mut().filter_map(here);
-    (
-        requests.flat_map(|request| request.content.values_mut()).filter_map(here).collect(),
-        answers.flat_map(|answer| answer.content.values_mut()).filter_map(here).collect(),
-    )
-}
-
-/// The value itself; `None` if it is a reference.
-fn here<T>(value: &mut RefOr<T>) -> Option<&mut T> {
-    match value {
-        RefOr::T(value) => Some(value),
-        RefOr::Ref(_) => None,
+/// Gives the contents of a request or response their examples.
+fn add(body: &mut Value, maker: &Maker<'_>) {
+    if body.get("content").is_none() {
+        return;
     }
-}
-
-fn example_of(content: &Content, maker: &Maker<'_>) -> Option<Value> {
-    let own = content.example.clone();
-    own.or_else(|| content.schema.as_ref().map(|schema| maker.make("", &json!(schema))))
+    for (_, content) in object(&mut body["content"]) {
+        if content.get("example").is_none()
+            && let Some(schema) = content.get("schema")
+        {
+            content["example"] = maker.make("", schema);
+        }
+    }
 }
 
 /// Fields that a client sends instead of other fields, or only to make a repeated request safe.
@@ -58,7 +44,8 @@ struct Maker<'a> {
 impl Maker<'_> {
     /// The example for a field with this name and this schema.
     fn make(&self, name: &str, schema: &Value) -> Value {
-        if let Some(example) = schema.get("example") {
+        let several = schema["examples"].as_array().and_then(|examples| examples.first());
+        if let Some(example) = schema.get("example").or(several) {
             return example.clone();
         }
         if let Some(reference) = schema["$ref"].as_str() {
@@ -91,13 +78,13 @@ impl Maker<'_> {
             Some("object") if name == "total" => sum_of_a_report(),
             Some("array") => known(name).unwrap_or_else(|| json!([self.make("", &schema["items"])])),
             Some("boolean") => json!(false),
-            Some("integer") => known(name).unwrap_or(json!(1)),
+            Some("integer") => known(name).filter(Value::is_number).unwrap_or(json!(1)),
             Some("string") => match schema["format"].as_str() {
                 Some("uuid") => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
                 Some("date-time") => json!("2026-11-25T09:30:00Z"),
                 Some("date") => json!("2026-12-01"),
                 Some("decimal") => known(name).unwrap_or_else(|| json!("1")),
-                _ => known(name).unwrap_or_else(|| json!("")),
+                _ => known(name).unwrap_or_else(|| json!("Example")),
             },
             _ => known(name).unwrap_or_else(|| json!({})),
         }
@@ -199,7 +186,7 @@ fn known(name: &str) -> Option<Value> {
         "details" => json!({"slug": "acme"}),
         "schemas" => json!(["business_7"]),
         "primaryHost" => json!("shop.acme.example"),
-        "value" => json!("tenantry-verification=3f1c..."),
+        "value" => json!("978.00"),
         "currency" => json!("EUR"),
         "timeZone" => json!("Africa/Nairobi"),
         "host" => json!("shop.acme.example"),

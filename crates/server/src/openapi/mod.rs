@@ -2,5 +2,9 @@
 
 pub mod docs;
 pub mod document;
-pub mod examples;
+mod examples;
+mod headers;
+mod names;
+mod problems;
+mod schemas;
 mod webhooks;

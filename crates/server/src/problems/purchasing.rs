@@ -32,7 +32,6 @@ impl From<PurchaseError> for Problem {
             PurchaseError::NotFound => Self::not_found(),
             PurchaseError::Stale(error) => error.into(),
             PurchaseError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
-            PurchaseError::Day => Self::invalid("/expectedOn", Code::InvalidDay, error),
             PurchaseError::QuantityTooFine { index, .. } => {
                 Self::invalid(line(index, "quantity"), Code::TooManyDecimals, error)
             }

@@ -13,7 +13,9 @@ pub struct HostName(String);
 
 impl utoipa::PartialSchema for HostName {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        values::macros::text_schema("A host name; letters of any script become punycode", None, Some(253))
+        values::macros::TextForm::length(1, 253)
+            .such_as("shop.acme.example")
+            .schema("A host name; letters of any script become punycode")
     }
 }
 

@@ -33,11 +33,9 @@ pub struct TenantSlug(String);
 
 impl utoipa::PartialSchema for TenantSlug {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        utoipa::openapi::ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::Type::String)
-            .pattern(Some("^[a-z][a-z0-9-]{1,38}[a-z0-9]$"))
-            .description(Some("The first label of the address of a business, such as acme"))
-            .into()
+        values::macros::TextForm::pattern("^[a-z][a-z0-9-]{1,38}[a-z0-9]$")
+            .such_as("acme")
+            .schema("The first label of the address of a business, such as acme")
     }
 }
 

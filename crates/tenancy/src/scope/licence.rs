@@ -11,8 +11,7 @@ values::checked_text!(
     PlanKey,
     PlanKeyError,
     "The key of a plan: 1 to 32 of a-z, 0-9 and -, first a letter",
-    None,
-    Some(32)
+    values::macros::TextForm::pattern("^[a-z][a-z0-9-]{0,31}$").such_as("basic")
 );
 
 /// The text is no key of a plan.

@@ -10,8 +10,7 @@ values::checked_text!(
     VoucherCode,
     VoucherCodeError,
     "The code of a voucher: 6 to 40 of A-Z, 0-9 and hyphens, in any letter case",
-    None,
-    Some(40)
+    values::macros::TextForm::pattern("^[A-Za-z0-9-]{6,40}$").such_as("7KQP-2M9X-TA4V-HB3D")
 );
 
 /// The text is no code of a voucher.

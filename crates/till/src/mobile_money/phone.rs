@@ -8,8 +8,7 @@ values::checked_text!(
     Phone,
     PhoneError,
     "A telephone number with its country code: + and 8 to 15 digits",
-    None,
-    Some(24)
+    values::macros::TextForm::pattern(r"^\+[ -]*[1-9]([ -]*[0-9]){7,14}[ -]*$").such_as("+254712345678")
 );
 
 /// The text is no telephone number with its country code.

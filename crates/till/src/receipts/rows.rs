@@ -41,7 +41,7 @@ pub fn rows(receipt: &Receipt, number: IssueNumber, shows_codes: bool) -> Vec<Ro
     rows.extend(receipt.sale.payments.iter().flat_map(|paid| payment(paid, &receipt.currency, shows_codes)));
     let change = receipt.sale.change();
     if !change.is_zero() {
-        rows.push(Row::Sides("Change".to_owned(), receipt.currency.format(change)));
+        rows.push(Row::Sides("Change".to_owned(), receipt.currency.format(change).into()));
     }
     rows.extend(taxes(receipt));
     rows.extend(signature(receipt));
@@ -119,7 +119,7 @@ fn lines(receipt: &Receipt) -> Vec<Row> {
             false => format!("  {} returned", back.quantity),
         };
         rows.push(Row::Left(back.name.to_string()));
-        rows.push(Row::Sides(what, marked(currency.format(-back.amount), &marks)));
+        rows.push(Row::Sides(what, marked(currency.format(-back.amount).into(), &marks)));
     }
     rows
 }
@@ -135,7 +135,7 @@ fn sold(receipt: &Receipt, lines: &[SaleLine]) -> Vec<Row> {
         lines.iter().flat_map(|line| receipt.marks(&line.taxes.0).chars().collect::<Vec<_>>()).collect();
     marks.sort_unstable();
     marks.dedup();
-    let sum = marked(currency.format(sum), &marks.into_iter().collect::<String>());
+    let sum = marked(currency.format(sum).into(), &marks.into_iter().collect::<String>());
     let mut rows = Vec::new();
     match &first.bundle {
         Some(bundle) => {
@@ -149,7 +149,7 @@ fn sold(receipt: &Receipt, lines: &[SaleLine]) -> Vec<Row> {
         }
     }
     if !discount.is_zero() {
-        rows.push(Row::Sides("  Discount".to_owned(), currency.format(-discount)));
+        rows.push(Row::Sides("  Discount".to_owned(), currency.format(-discount).into()));
     }
     let notes = first.note.as_ref().map(Note::as_str).unwrap_or_default().lines();
     rows.extend(notes.map(|note| Row::Left(format!("  {note}"))));
@@ -166,13 +166,13 @@ fn totals(receipt: &Receipt) -> Vec<Row> {
     let mut rows = Vec::new();
     let parts = [("Discount", -sale.discount), ("Tax", on_top), ("Returned", -sale.returned)];
     if parts.iter().any(|(_, amount)| !amount.is_zero()) && !sale.lines.is_empty() {
-        rows.push(Row::Sides("Subtotal".to_owned(), currency.format(sale.subtotal)));
+        rows.push(Row::Sides("Subtotal".to_owned(), currency.format(sale.subtotal).into()));
         let parts = parts.into_iter().filter(|(_, amount)| !amount.is_zero());
-        rows.extend(parts.map(|(name, amount)| Row::Sides(name.to_owned(), currency.format(amount))));
+        rows.extend(parts.map(|(name, amount)| Row::Sides(name.to_owned(), currency.format(amount).into())));
     }
-    rows.push(Row::Total(format!("TOTAL {}", currency.code()), currency.format(sale.total)));
+    rows.push(Row::Total(format!("TOTAL {}", currency.code()), currency.format(sale.total).into()));
     if !sale.rounding.is_zero() {
-        rows.push(Row::Sides("Rounding".to_owned(), currency.format(sale.rounding)));
+        rows.push(Row::Sides("Rounding".to_owned(), currency.format(sale.rounding).into()));
     }
     rows
 }
@@ -180,7 +180,7 @@ fn totals(receipt: &Receipt) -> Vec<Row> {
 /// A payment. The code of a voucher that was paid into is readable if `shows_codes`.
 fn payment(payment: &SalePayment, currency: &Currency, shows_codes: bool) -> Vec<Row> {
     let amount = payment.tendered.unwrap_or(payment.amount);
-    let mut rows = vec![Row::Sides(method_name(payment.method).to_owned(), currency.format(amount))];
+    let mut rows = vec![Row::Sides(method_name(payment.method).to_owned(), currency.format(amount).into())];
     if let Some(code) = payment.voucher_code.as_ref().map(ToString::to_string) {
         let is_new = payment.amount.is_negative();
         let end = code.chars().rev().take(4).collect::<Vec<char>>().into_iter().rev().collect::<String>();
@@ -191,7 +191,7 @@ fn payment(payment: &SalePayment, currency: &Currency, shows_codes: bool) -> Vec
         payment.reference.as_ref().map(|text| Row::Sides("  Reference".to_owned(), text.to_string())),
     );
     let balance = payment.credit_balance.map(|balance| currency.format(balance));
-    rows.extend(balance.map(|balance| Row::Sides("  Balance".to_owned(), balance)));
+    rows.extend(balance.map(|balance| Row::Sides("  Balance".to_owned(), balance.into())));
     rows
 }
 
@@ -212,7 +212,7 @@ fn taxes(receipt: &Receipt) -> Vec<Row> {
     let mut rows = vec![Row::Rule];
     for total in &receipt.taxes {
         let name = format!("{} {} {}% of {}", total.mark, total.name, total.percent, amount(total.net));
-        rows.push(Row::Sides(name, amount(total.tax)));
+        rows.push(Row::Sides(name, amount(total.tax).into()));
     }
     rows.push(Row::Rule);
     rows

@@ -22,8 +22,7 @@ values::checked_text!(
     Series,
     SeriesError,
     "The series of a register: 1 to 8 of A-Z and 0-9, first a letter",
-    None,
-    Some(8)
+    values::macros::TextForm::pattern("^[A-Z][A-Z0-9]{0,7}$").such_as("R1")
 );
 
 /// The text is no series.

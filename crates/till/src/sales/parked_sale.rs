@@ -55,7 +55,7 @@ impl From<&AskedLine> for ParkedLine {
             sku,
             barcode,
             quantity: line.quantity.map(values::Positive::get),
-            price: line.price.as_ref().map(|(price, _)| price.get().plain()),
+            price: line.price.as_ref().map(|(price, _)| price.get().plain().into()),
             price_reason: line.price.as_ref().map(|(_, reason)| reason.clone()),
             discount: line.discount.map(|discount| discount.to_string()),
             note: line.note.clone(),

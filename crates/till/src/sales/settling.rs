@@ -310,7 +310,8 @@ mod tests {
         let settled = due.settle(SaleId::new(), asked, &Currency::stored("EUR".to_owned(), 2))?;
         let sum: Money = settled.payments.iter().map(|payment| payment.amount).sum();
         assert_eq!(sum, due.total + settled.rounding, "payments add up to the total and its rounding");
-        let amounts: Vec<String> = settled.payments.iter().map(|payment| payment.amount.plain()).collect();
+        let amounts: Vec<String> =
+            settled.payments.iter().map(|payment| payment.amount.plain().into()).collect();
         Ok(format!("{} | {}", amounts.join(" "), settled.rounding.plain()))
     }
 

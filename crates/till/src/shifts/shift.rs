@@ -113,7 +113,7 @@ pub struct Denomination {
 }
 
 fn plain<S: Serializer>(value: &Money, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&value.plain())
+    value.plain().serialize(serializer)
 }
 
 values::words! {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use tenancy::{DbError, TenantTx, all};
 use tokio_postgres::types::Json;
 use utoipa::ToSchema;
-use values::{ActorId, Currency, Name, Percent, Reason};
+use values::{ActorId, Amount, Currency, Name, Percent, Reason};
 
 use crate::ids::{RegisterId, ShiftId};
 use crate::records::sale_method::SaleMethod;
@@ -34,6 +34,7 @@ pub struct ShiftReport {
     /// The text with which the numbers of the register's documents begin.
     pub series: Series,
     /// The currency of all amounts.
+    #[schema(value_type = Currency)]
     pub currency: String,
     /// The user or program that opened the shift; null for the platform.
     pub opened_by: ActorId,
@@ -50,18 +51,18 @@ pub struct ShiftReport {
     /// When the report was made.
     pub reported_at: DateTime<Utc>,
     /// The cash in the drawer at the beginning.
-    pub opening_float: String,
+    pub opening_float: Amount,
     /// The cash that was put in, but not for a sale.
-    pub cash_in: String,
+    pub cash_in: Amount,
     /// The cash that was taken out, but not for a refund.
-    pub cash_out: String,
+    pub cash_out: Amount,
     /// The sums of the receipts. Absent from Z reports that were stored before tills could sell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipts: Option<ReceiptsReport>,
     /// The amounts that came in and went out, by method of payment.
     pub methods: Vec<MethodReport>,
     /// The sum of the differences. null before the count.
-    pub difference: Option<String>,
+    pub difference: Option<Amount>,
     /// The reason of the difference.
     pub difference_reason: Option<Reason>,
     /// The member who approved the difference.
@@ -91,18 +92,18 @@ pub struct ReceiptsReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<Vec<SeriesReport>>,
     /// The sum of the sold lines before discounts: quantity times price, or the amount on a scale's label.
-    pub subtotal: String,
+    pub subtotal: Amount,
     /// The discounts.
-    pub discount: String,
+    pub discount: Amount,
     /// The amount of what came back, including taxes.
-    pub returned: String,
+    pub returned: Amount,
     /// The taxes of what was sold less those of what came back.
-    pub tax: String,
+    pub tax: Amount,
     /// The amount of what was sold less what came back, including taxes.
-    pub total: String,
+    pub total: Amount,
     /// The amount that rounding of cash added; negative if cash was rounded down. The payments add up to
     /// the total plus this amount.
-    pub rounding: String,
+    pub rounding: Amount,
     /// The taxes by rate.
     pub taxes: Vec<TaxReport>,
 }
@@ -127,9 +128,9 @@ pub struct TaxReport {
     /// The rate in percent.
     pub percent: Percent,
     /// The taxed amount, without taxes.
-    pub net: String,
+    pub net: Amount,
     /// The tax.
-    pub tax: String,
+    pub tax: Amount,
 }
 
 impl ReceiptsReport {
@@ -174,18 +175,18 @@ pub struct MethodReport {
     /// The method.
     pub method: SaleMethod,
     /// The payments of customers, less their change.
-    pub received: String,
+    pub received: Amount,
     /// The sum of negative payments: money paid back to customers, put into vouchers or store credit, or
     /// (for on_account) debts that customers paid.
-    pub paid_back: String,
+    pub paid_back: Amount,
     /// The expected amount. For cash, it includes the opening float and the cash that was put in or taken
     /// out. For vouchers, it is the amount that was spent.
-    pub expected: String,
+    pub expected: Amount,
     /// The counted amount. null before the count, and for credit that was not counted. Another method that
     /// has payments and was not counted has "0".
-    pub counted: Option<String>,
+    pub counted: Option<Amount>,
     /// The counted amount less the expected one.
-    pub difference: Option<String>,
+    pub difference: Option<Amount>,
     /// The notes and coins, if they were counted one by one.
     pub denominations: Vec<DenominationReport>,
 }
@@ -195,7 +196,7 @@ pub struct MethodReport {
 #[serde(rename_all = "camelCase")]
 pub struct DenominationReport {
     /// The value of one note or coin.
-    pub value: String,
+    pub value: Amount,
     /// How many there are.
     pub count: u32,
 }

@@ -10,13 +10,13 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit, Moment, Name};
+use values::{Moment, Name};
 
 use crate::http::caller::{Member, may};
 use crate::http::client;
 use crate::http::etag::Tag;
-use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -136,26 +136,22 @@ pub struct RotateApiKey {
 pub struct ListApiKeys {
     /// The status. Defaults to all.
     status: Option<KeyStatus>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List API keys
 ///
 /// Returns the API keys of this business, newest first. A key that was revoked or has expired is kept as long
 /// as authentication events are.
-#[utoipa::path(tag = "access", operation_id = "listApiKeys", params(ListApiKeys),
+#[utoipa::path(tag = "access", operation_id = "listApiKeys", params(ListApiKeys, Paging),
     responses((status = 200, body = PageView<ApiKeyView>)))]
 #[get("/api-keys")]
 pub async fn list(
     state: web::Data<State>,
     member: Member<may::ApiKeysManage>,
-    Query(query): Query<ListApiKeys>,
+    List { query, page }: List<ListApiKeys>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = member.tenant.id;
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &SharedTx| api_key::list(tx, Some(tenant), query.status, &page).await;
     let page = state.database.read_shared(SharedScope::Tenant(tenant), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, ApiKeyView::from)))
@@ -188,6 +184,8 @@ pub async fn create(
 }
 
 /// Read an API key
+///
+/// Returns the key without its secret, which only its creator saw.
 #[utoipa::path(tag = "access", operation_id = "readApiKey", responses((status = 200, body = ApiKeyView)),
     params(("id" = ApiKeyId, Path,)))]
 #[get("/api-keys/{id}")]

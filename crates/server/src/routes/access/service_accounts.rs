@@ -8,12 +8,11 @@ use identity::{AppSlug, ClientId, PermissionKey, UserId};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit};
 
 use crate::http::caller::{Member, may};
 use crate::http::client;
-use crate::http::extract::{Json, PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::{Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -76,26 +75,21 @@ pub struct PutServiceAccount {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListServiceAccounts {
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
-}
+pub struct ListServiceAccounts {}
 
 /// List service accounts
 ///
 /// Returns the programs that may get access tokens for this business, newest first.
-#[utoipa::path(tag = "access", operation_id = "listServiceAccounts", params(ListServiceAccounts),
+#[utoipa::path(tag = "access", operation_id = "listServiceAccounts", params(ListServiceAccounts, Paging),
     responses((status = 200, body = PageView<ServiceAccountView>)))]
 #[get("/service-accounts")]
 pub async fn list(
     state: web::Data<State>,
     member: Member<may::ApiKeysManage>,
-    Query(query): Query<ListServiceAccounts>,
+    List { query: _, page }: List<ListServiceAccounts>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = member.tenant.id;
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &SharedTx| service_account::list(tx, Some(tenant), &page).await;
     let page = state.database.read_shared(SharedScope::Tenant(tenant), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, ServiceAccountView::from)))

@@ -4,15 +4,15 @@ use actix_web::{HttpResponse, get, web};
 use chrono::{DateTime, Utc};
 use inventory::EntryId;
 use inventory::audit::{self, Entry};
+use inventory::audit::{Action, SubjectType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use values::{ActorId, Cursor, Limit};
+use values::{ActorId, AnyId};
 
 use crate::http::caller::{Caller, may};
-use crate::http::extract::Query;
-use crate::http::lists::{PageView, page_request};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -21,11 +21,7 @@ use crate::http::state::State;
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListChanges {
     /// The id of a product, an order or another record. Defaults to the changes of all records.
-    subject_id: Option<Uuid>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
+    subject_id: Option<AnyId>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -40,9 +36,11 @@ pub struct ChangeView {
     impersonation_id: Option<Uuid>,
     /// The name of the action.
     #[schema(example = "variant.changed")]
+    #[schema(value_type = Action)]
     action: String,
     /// The type of the changed record.
     #[schema(example = "variant")]
+    #[schema(value_type = SubjectType)]
     subject_type: String,
     /// The id of the changed record.
     subject_id: Uuid,
@@ -71,16 +69,16 @@ impl From<Entry> for ChangeView {
 ///
 /// Returns the entries of the audit log, newest first. Each entry names the actor, the record and the changed
 /// fields.
-#[utoipa::path(tag = "business", operation_id = "listChanges", params(ListChanges),
+#[utoipa::path(tag = "business", operation_id = "listChanges", params(ListChanges, Paging),
     responses((status = 200, body = PageView<ChangeView>)))]
 #[get("/audit")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::AuditRead>,
-    Query(query): Query<ListChanges>,
+    List { query, page }: List<ListChanges>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
-    let read = async |tx: &tenancy::TenantTx| audit::list(tx, query.subject_id, &page).await;
+    let page = page.request()?;
+    let read = async |tx: &tenancy::TenantTx| audit::list(tx, query.subject_id.map(Uuid::from), &page).await;
     let page = state.database.read(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, ChangeView::from)))
 }

@@ -7,12 +7,11 @@ use serde_json::Value;
 use tenancy::jobs::{self, Job, JobId, JobState};
 use tenancy::{SharedScope, TenantId};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit};
 
 use crate::http::caller::{Staff, TokenHolder, may};
-use crate::http::extract::{PathId, Query};
+use crate::http::extract::PathId;
 use crate::http::host_owner::HostOwner;
-use crate::http::lists::{PageView, page_request};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -95,24 +94,20 @@ pub struct ListJobs {
     state: Option<JobState>,
     /// The business. Defaults to all jobs.
     tenant_id: Option<TenantId>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List jobs
 ///
 /// Returns jobs, newest first.
-#[utoipa::path(tag = "platform", operation_id = "listJobs", params(ListJobs),
+#[utoipa::path(tag = "platform", operation_id = "listJobs", params(ListJobs, Paging),
     responses((status = 200, body = PageView<JobView>)))]
 #[get("/platform/jobs")]
 pub async fn list(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
-    Query(query): Query<ListJobs>,
+    List { query, page }: List<ListJobs>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request::<JobId>(query.limit, query.cursor.as_ref())?;
+    let page = page.request::<JobId>()?;
     let jobs = state
         .database
         .read_shared(SharedScope::Platform, async |tx| {
@@ -124,6 +119,8 @@ pub async fn list(
 }
 
 /// Read a job
+///
+/// Returns a job of the platform or of a business, with its progress.
 #[utoipa::path(tag = "platform", operation_id = "readJob", responses((status = 200, body = JobView)),
     params(("id" = JobId, Path,)))]
 #[get("/platform/jobs/{id}")]

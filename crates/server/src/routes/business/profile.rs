@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, put, web};
 use inventory::profile::{self, Profile, ProfileChange};
 use platform::till_number::{self, Before, TillNumber};
 use serde::{Deserialize, Serialize};
+use tenancy::TenantSlug;
 use tenancy::{SharedScope, SharedTx, TenantTx};
 use utoipa::ToSchema;
 use values::{Email, Name, Note, ShortText};
@@ -46,6 +47,7 @@ pub struct ChangeBusiness {
 pub struct ProfileOfBusinessView {
     /// The first label of the address of the business.
     #[schema(example = "acme")]
+    #[schema(value_type = TenantSlug)]
     slug: String,
     /// The name under which the operator of the platform keeps the business.
     #[schema(example = "Acme Ltd")]
@@ -108,6 +110,8 @@ async fn view<P>(
 }
 
 /// Read the profile of the business
+///
+/// Returns the names, the address and the till number of the business. Receipts show them.
 #[utoipa::path(tag = "business", operation_id = "readBusinessProfile",
     responses((status = 200, body = ProfileOfBusinessView)))]
 #[get("/business")]

@@ -5,7 +5,10 @@ use inventory::settings::{self, OperatorAccess, Settings, SettingsChange};
 use inventory::till_settings::{MobileMoneyPolicy, NegativeSales, PrinterWidth, TillSettingsChange};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{DayStart, LabelPattern, Money, NonNegative, Note, Origin, Percent, Reason, Rounding, TimeZone};
+use values::{
+    Amount, Currency, DayStart, LabelPattern, Money, NonNegative, Note, Origin, Percent, Reason, Rounding,
+    TimeZone,
+};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
@@ -107,7 +110,7 @@ pub struct ChangeSettings {
 pub struct SettingsView {
     /// The currency of all amounts. It cannot be changed.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// The number of decimals in amounts of the currency.
     currency_decimals: u32,
     rounding: Rounding,
@@ -141,12 +144,12 @@ pub struct SettingsView {
     /// Amounts that are paid in cash are rounded to a multiple of this amount, such as 0.05. "0" rounds
     /// nothing.
     #[schema(example = "0.05")]
-    cash_rounding: String,
+    cash_rounding: Amount,
     /// The policy for an offline sale that needs a decision, for example because stock would become negative.
     negative_sales: NegativeSales,
     /// The largest difference at the close of a shift that needs no approval.
     #[schema(example = "2.00")]
-    shift_difference_limit: String,
+    shift_difference_limit: Amount,
     /// The patterns of the barcodes that the scales of the shop print. The first that fits a barcode counts.
     label_patterns: Vec<LabelPattern>,
     /// The month in which the fiscal year begins, from 1 for January to 12. Each register numbers its
@@ -160,7 +163,7 @@ pub struct SettingsView {
 impl From<Settings> for SettingsView {
     fn from(settings: Settings) -> Self {
         Self {
-            currency: settings.terms.currency.code().to_owned(),
+            currency: settings.terms.currency.clone(),
             currency_decimals: settings.terms.currency.decimals(),
             rounding: settings.terms.rounding,
             fulfils_at_once: settings.terms.fulfils_at_once,
@@ -185,6 +188,8 @@ impl From<Settings> for SettingsView {
 }
 
 /// Read the settings
+///
+/// Returns the settings of the business with their present values.
 #[utoipa::path(tag = "business", operation_id = "readSettings",
     responses((status = 200, body = SettingsView)))]
 #[get("/settings")]

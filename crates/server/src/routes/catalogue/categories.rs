@@ -10,8 +10,8 @@ use values::Name;
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
@@ -77,14 +77,16 @@ impl From<Category> for CategoryView {
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
-    Query(query): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let page = state.database.read(&caller.scope(), async |tx| category::list(tx, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, CategoryView::from)))
 }
 
 /// Create a category
+///
+/// A category has a name and, if it is below another category, a parent.
 #[utoipa::path(tag = "catalogue", operation_id = "createCategory", request_body = CreateCategory,
     responses((status = 201, body = CategoryView)))]
 #[post("/categories")]
@@ -103,6 +105,8 @@ pub async fn create(
 }
 
 /// Read a category
+///
+/// Returns a category, also if it is archived.
 #[utoipa::path(tag = "catalogue", operation_id = "readCategory",
     responses((status = 200, body = CategoryView)), params(("id" = CategoryId, Path,)))]
 #[get("/categories/{id}")]

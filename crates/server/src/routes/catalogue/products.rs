@@ -9,12 +9,12 @@ use inventory::{CategoryId, ProductId, TaxClassId, settings, variant};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Currency, Cursor, Limit, Name, Note, OptionText, ProductTag, QuantityDecimals};
+use values::{ActorId, Currency, Name, Note, OptionText, ProductTag, QuantityDecimals, SearchQuery};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, page_request, search_text};
+use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
@@ -145,7 +145,7 @@ impl ProductView {
 pub struct ListProducts {
     /// Words of the name, the tags, the SKUs, the options or the barcodes, or parts of them, in any order.
     /// The search ignores letter case and accents.
-    q: Option<String>,
+    q: Option<SearchQuery>,
     /// Returns only products of this category and of the categories below it. Defaults to all.
     category_id: Option<CategoryId>,
     /// Returns only products of this kind. Defaults to all.
@@ -155,26 +155,22 @@ pub struct ListProducts {
     /// true returns only archived products. false returns only products that are not archived. Defaults to
     /// false.
     archived: Option<bool>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List products
 ///
 /// Returns products with their variants and stock, newest first.
-#[utoipa::path(tag = "catalogue", operation_id = "listProducts", params(ListProducts),
+#[utoipa::path(tag = "catalogue", operation_id = "listProducts", params(ListProducts, Paging),
     responses((status = 200, body = PageView<ProductView>)))]
 #[get("/products")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
-    Query(query): Query<ListProducts>,
+    List { query, page }: List<ListProducts>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let filter = ProductFilter {
-        search: search_text(query.q.as_deref())?,
+        search: query.q.and_then(SearchQuery::text),
         category_id: query.category_id,
         kind: query.kind,
         tag: query.tag,
@@ -232,6 +228,8 @@ async fn read(tx: &TenantTx, id: ProductId) -> Result<(Tag, ProductView), Proble
 }
 
 /// Read a product
+///
+/// Returns a product with all its variants and their stock, also if it is archived.
 #[utoipa::path(tag = "catalogue", operation_id = "readProduct", responses((status = 200, body = ProductView)),
     params(("id" = ProductId, Path,)))]
 #[get("/products/{id}")]
@@ -308,6 +306,9 @@ async fn update(tx: &TenantTx, id: ProductId, change: &ProductChange, actor: Act
 }
 
 /// Add a variant to a product
+///
+/// The variant must have a value for each option of the product, and its values must differ from those of
+/// the other variants.
 #[utoipa::path(tag = "catalogue", operation_id = "addVariant", request_body = CreateVariant,
     responses((status = 201, body = VariantView)), params(("id" = ProductId, Path,)))]
 #[post("/products/{id}/variants")]

@@ -5,7 +5,7 @@ use inventory::scan::{self, Scan};
 use serde::Serialize;
 use tenancy::TenantTx;
 use utoipa::ToSchema;
-use values::{Barcode, Measure, Quantity};
+use values::{Amount, Barcode, Measure, Quantity};
 
 use crate::http::caller::{Caller, may};
 use crate::http::extract::{PathId, Query};
@@ -24,7 +24,7 @@ pub struct ScanView {
     quantity: Option<Quantity>,
     /// The amount on the label. null if the code has none.
     #[schema(example = "3.40")]
-    amount: Option<String>,
+    amount: Option<Amount>,
 }
 
 impl From<Scan> for ScanView {

@@ -10,8 +10,8 @@ use values::{Name, Percent};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
@@ -102,14 +102,16 @@ impl From<TaxClass> for TaxClassView {
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
-    Query(query): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let page = state.database.read(&caller.scope(), async |tx| tax_class::list(tx, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, TaxClassView::from)))
 }
 
 /// Create a tax class
+///
+/// A tax class has one or more rates, which are charged together.
 #[utoipa::path(tag = "catalogue", operation_id = "createTaxClass", request_body = CreateTaxClass,
     responses((status = 201, body = TaxClassView)))]
 #[post("/tax-classes")]
@@ -130,6 +132,8 @@ pub async fn create(
 }
 
 /// Read a tax class
+///
+/// Returns a tax class with its rates, also if it is archived.
 #[utoipa::path(tag = "catalogue", operation_id = "readTaxClass",
     responses((status = 200, body = TaxClassView)), params(("id" = TaxClassId, Path,)))]
 #[get("/tax-classes/{id}")]

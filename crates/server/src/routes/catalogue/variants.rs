@@ -14,14 +14,14 @@ use serde_json::Value;
 use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
 use values::{
-    ActorId, Barcode, Currency, Money, Name, NonNegative, OptionText, Positive, Quantity, Sku, gtin,
+    ActorId, Amount, Barcode, Currency, Money, Name, NonNegative, OptionText, Positive, Quantity, Sku, gtin,
 };
 
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -153,12 +153,12 @@ pub struct VariantView {
     barcodes: Vec<Barcode>,
     /// The list price of one unit.
     #[schema(example = "0.45")]
-    price: String,
+    price: Amount,
     /// A former or recommended price of one unit, for comparison.
-    compare_at_price: Option<String>,
+    compare_at_price: Option<Amount>,
     /// The cost of one unit in the catalogue. It counts where no average cost is known, and for each sale of
     /// a service or a fee.
-    cost: Option<String>,
+    cost: Option<Amount>,
     /// The reorder level, in sale units. If the available stock at a location is at or below this level, a
     /// low-stock alert opens. null: no alert.
     reorder_level: Option<Quantity>,
@@ -255,11 +255,11 @@ fn gtin_warning(code: &Barcode) -> Option<String> {
 #[serde(rename_all = "camelCase")]
 pub struct PriceChangeView {
     /// The list price of one unit.
-    price: String,
+    price: Amount,
     /// A former or recommended price of one unit, for comparison.
-    compare_at_price: Option<String>,
+    compare_at_price: Option<Amount>,
     /// The cost of one unit in the catalogue.
-    cost: Option<String>,
+    cost: Option<Amount>,
     /// The user or program that set the prices; null for the platform.
     actor: ActorId,
     /// The time since which these prices applied.
@@ -276,9 +276,9 @@ pub async fn list_prices(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
     PathId(id): PathId<VariantId>,
-    Query(query): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let (currency, (variant, page)) = state
         .database
         .read(&caller.scope(), async |tx| {
@@ -309,6 +309,8 @@ pub(crate) async fn read_by_barcode(tx: &TenantTx, code: &Barcode) -> Result<(Ta
 }
 
 /// Read a variant
+///
+/// Returns a variant with its stock over all locations, also if it is archived.
 #[utoipa::path(tag = "catalogue", operation_id = "readVariant", responses((status = 200, body = VariantView)),
     params(("id" = VariantId, Path,)))]
 #[get("/variants/{id}")]

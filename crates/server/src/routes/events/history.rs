@@ -88,8 +88,7 @@ pub async fn list(
 }
 
 fn no_position() -> Problem {
-    let detail = "after must be the position of an event, or the field next of a page.";
-    Problem::new(Code::InvalidQuery, detail)
+    Problem::invalid_parameter("after", "it must be the position of an event, or the field next of a page")
 }
 
 fn gone(reason: ResetReason, extent: &Extent) -> Problem {

@@ -1,12 +1,16 @@
 //! The topics of events, and the permission that a caller needs for each.
 
+use events::webhooks::message::TEST_TOPIC;
 use events::{TopicFilter, UnknownTopic};
 use identity::Permission;
 use platform::licence::LicenceEvent;
 use tenancy::outbox::{OutboxEvent, Topic};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+use values::macros::words_schema;
 
 use crate::http::caller::Caller;
-use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
 /// All topics.
@@ -36,6 +40,40 @@ pub fn parse<'a>(names: impl Iterator<Item = &'a str>) -> Result<TopicFilter, Un
     TopicFilter::parse(names, |is| all().any(|topic| is(topic.name)))
 }
 
+/// The name of a topic, for the API document.
+pub struct TopicName;
+
+impl PartialSchema for TopicName {
+    fn schema() -> RefOr<Schema> {
+        let words: Vec<(&str, &str)> = all()
+            .map(|topic| (topic.name, topic.meaning))
+            .chain([(TEST_TOPIC, "A member tests the webhook.")])
+            .collect();
+        words_schema("The topic of an event. Later releases may add topics.", &words)
+    }
+}
+
+impl ToSchema for TopicName {}
+
+/// The name of a topic or of a group of topics, for the API document.
+pub struct ChosenTopic;
+
+impl PartialSchema for ChosenTopic {
+    fn schema() -> RefOr<Schema> {
+        let mut words: Vec<String> = all().map(|topic| topic.name.to_owned()).collect();
+        words.extend(all().filter_map(|topic| Some(format!("{}.*", topic.name.split_once('.')?.0))));
+        words.sort_unstable();
+        words.dedup();
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(words))
+            .description(Some("A topic such as order.placed, or a group of topics such as order.*"))
+            .into()
+    }
+}
+
+impl ToSchema for ChosenTopic {}
+
 /// The chosen topics of a caller.
 pub struct Chosen(TopicFilter);
 
@@ -46,7 +84,7 @@ impl Chosen {
     /// 400 for a topic that there is not.
     pub fn parse(text: Option<&str>) -> Result<Self, Problem> {
         let names = text.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
-        parse(names).map(Self).map_err(|error| Problem::new(Code::InvalidQuery, error.to_string()))
+        parse(names).map(Self).map_err(|error| Problem::invalid_parameter("topics", error))
     }
 
     /// Whether the caller asked for the topic, and may see its events.

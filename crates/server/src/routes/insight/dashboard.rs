@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
-use values::{Currency, Quantity, Sku};
+use values::{Amount, Currency, Quantity, Sku};
 
 use crate::http::caller::{Caller, may};
 use crate::http::extract::Query;
@@ -28,16 +28,16 @@ pub struct DashboardView {
     total_stock: Quantity,
     /// The stock on hand at list prices.
     #[schema(example = "10350.40")]
-    inventory_value: String,
+    inventory_value: Amount,
     /// The cost of the stock on hand. Stock without a known cost has the cost zero.
     #[schema(example = "4920.15")]
-    inventory_cost: String,
+    inventory_cost: Amount,
     /// The goods that left one location and have not arrived at another. The stock on hand does not include
     /// them.
     in_transit: InTransitView,
     /// The currency of all amounts.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// The open low-stock alerts.
     low_stock: LowStockView,
     /// The variants that sold most in the last 30 days, at most five.
@@ -116,7 +116,7 @@ impl DashboardView {
             inventory_value: currency.format_rounded(totals.value),
             inventory_cost: currency.format_rounded(totals.cost),
             in_transit: InTransitView::new(&in_transit, currency),
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             low_stock: LowStockView {
                 low: low_stock.low,
                 out: low_stock.out,
@@ -175,6 +175,6 @@ pub async fn show_plain(
     Ok(HttpResponse::Ok().json(PlainDashboardView {
         total_items: totals.items,
         total_stock: number(totals.stock.to_string())?,
-        inventory_value: number(currency.format_rounded(totals.value))?,
+        inventory_value: number(currency.format_rounded(totals.value).into())?,
     }))
 }

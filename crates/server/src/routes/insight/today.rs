@@ -10,7 +10,7 @@ use inventory::settings;
 use serde::Serialize;
 use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
-use values::{Currency, Money};
+use values::{Amount, Currency, Money};
 
 use crate::http::caller::{Caller, may};
 use crate::http::extract::Query;
@@ -28,7 +28,7 @@ pub struct TodayView {
     as_of: DateTime<Utc>,
     /// The currency of all amounts.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// Everything that was sold today, minus what came back.
     sales: SoldView,
     /// The sales seven days ago, until the same time of the day.
@@ -62,10 +62,10 @@ pub struct SoldView {
     documents: i64,
     /// What was sold minus what was refunded, including taxes.
     #[schema(example = "230.00")]
-    net: String,
+    net: Amount,
     /// net minus taxes and cost.
     #[schema(example = "96.40")]
-    margin: String,
+    margin: Amount,
 }
 
 impl SoldView {
@@ -130,6 +130,6 @@ pub async fn show(
             .map(|payments| PaymentsView::new(payments, &currency))
             .collect(),
         open_shifts,
-        currency: currency.code().to_owned(),
+        currency: currency.clone(),
     }))
 }

@@ -13,21 +13,21 @@ use serde::{Deserialize, Serialize};
 use tenancy::all;
 use utoipa::{IntoParams, ToSchema};
 use values::{
-    ActorId, Barcode, Currency, Cursor, Limit, Money, Name, NonNegative, Note, Positive, Quantity, Reason,
-    Sku, is_plain_day,
+    ActorId, Amount, Barcode, Currency, Day, Money, Name, NonNegative, Note, Positive, Quantity, Reason,
+    SearchQuery, Sku,
 };
 
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, page_request, search_text};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::money::with_currency;
 use crate::http::prices::{BundleView, ChargedTaxView, DiscountText, agreed_price};
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Once, Submission};
+use crate::http::submission::{Answer, Key, Once, RequiredKey, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -49,23 +49,13 @@ pub struct PlaceOrder {
     /// no discount.
     discount: Option<DiscountText>,
     /// The day until which the order must be paid. Defaults to none.
-    due_on: Option<NaiveDate>,
+    due_on: Option<Day>,
     /// A note on the order. Defaults to none.
     note: Option<Note>,
 }
 
-/// Refuses a day of payment that is outside the range of days.
-pub(super) fn check_due_day(day: Option<NaiveDate>) -> Result<(), Problem> {
-    if day.is_none_or(is_plain_day) {
-        return Ok(());
-    }
-    let message = "the day must be from 2000-01-01 to 9999-12-31";
-    Err(Problem::invalid("/dueOn", Code::InvalidDay, message))
-}
-
 impl PlaceOrder {
     pub(super) fn into_new<P>(self, once: &Once<P>, may_set_prices: bool) -> Result<NewOrder, Problem> {
-        check_due_day(self.due_on)?;
         let lines = self.lines.into_iter().enumerate();
         let lines = lines.map(|(index, line)| line.checked(index, may_set_prices));
         Ok(NewOrder {
@@ -78,7 +68,7 @@ impl PlaceOrder {
                 discount: self.discount.map(|text| text.0),
                 may_set_prices,
             },
-            due_on: self.due_on,
+            due_on: self.due_on.map(Day::date),
             note: self.note,
         })
     }
@@ -123,24 +113,24 @@ pub struct OrderView {
     location_id: LocationId,
     /// The currency of all amounts of the order.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// The sum of quantity times price over all lines, before discounts.
-    subtotal: String,
+    subtotal: Amount,
     /// The sum of all discounts, of the lines and of the order.
-    discount: String,
+    discount: Amount,
     /// The sum of all taxes. The tax class of each product decides whether they are included in the prices or
     /// added to them.
-    tax: String,
+    tax: Amount,
     /// The amount due when the order was placed, including taxes.
-    total: String,
+    total: Amount,
     /// The part of the total that was cancelled or refunded.
-    credited: String,
+    credited: Amount,
     /// The total minus the credited amount.
-    amount_due: String,
+    amount_due: Amount,
     /// The sum of the payments, minus what was paid back.
-    paid: String,
+    paid: Amount,
     /// The amount due minus the paid amount. Negative if it is to be paid back.
-    balance: String,
+    balance: Amount,
     payment_status: PaymentStatus,
     /// The day until which the order must be paid. null if none was agreed.
     due_on: Option<NaiveDate>,
@@ -168,19 +158,19 @@ pub struct OrderLineView {
     /// The ordered quantity, in sale units.
     quantity: Quantity,
     /// The price of one unit.
-    price: String,
+    price: Amount,
     /// The list price of one unit when the order was placed.
-    list_price: String,
+    list_price: Amount,
     /// The reason for a price other than the list price.
     price_reason: Option<Reason>,
     /// The discount on the line plus the line's share of the discount on the order.
-    discount: String,
+    discount: Amount,
     /// The taxes of the line, one entry for each rate.
     taxes: Vec<ChargedTaxView>,
     /// The sum of the taxes of the line.
-    tax: String,
+    tax: Amount,
     /// The amount due for the line, including discounts and taxes.
-    total: String,
+    total: Amount,
     /// The quantity that has left, in sale units, including returned goods.
     fulfilled: Quantity,
     /// The quantity that was cancelled, in sale units.
@@ -190,7 +180,7 @@ pub struct OrderLineView {
     /// The quantity that is neither fulfilled nor cancelled, in sale units.
     open: Quantity,
     /// The part of the total that was cancelled or refunded.
-    credited: String,
+    credited: Amount,
     /// The bundle to which the line belongs. The line's price is then a share of the bundle's price. null
     /// if the article was ordered on its own.
     bundle: Option<BundleView>,
@@ -205,7 +195,7 @@ impl OrderView {
             status: order.status,
             customer_id: order.customer_id,
             location_id: order.location_id,
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             subtotal: currency.format(order.subtotal),
             discount: currency.format(order.discount),
             tax: currency.format(order.tax),
@@ -258,7 +248,7 @@ impl OrderLineView {
 /// Takes or reserves the stock of all lines, or of none. If stock is missing, the answer is 409, and
 /// shortages lists every short variant. Prices come from the catalogue. Another price, or a discount above
 /// the limit in the settings, requires the permission catalogue.write. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "orders", operation_id = "placeOrder", request_body = PlaceOrder,
+#[utoipa::path(tag = "orders", operation_id = "placeOrder", params(RequiredKey), request_body = PlaceOrder,
     responses((status = 201, body = OrderView)))]
 #[post("/orders")]
 pub async fn place(
@@ -302,39 +292,35 @@ pub struct ListOrders {
     /// The number or the reference of an order, or a part of the name of a customer. The search ignores upper
     /// and lower case.
     #[param(max_length = 100)]
-    q: Option<String>,
+    q: Option<SearchQuery>,
     /// Returns only orders of which something is left to pay. Defaults to all.
     owing: Option<Owing>,
     /// Returns only orders placed at this time or later.
     from: Option<DateTime<Utc>>,
     /// Returns only orders placed before this time.
     until: Option<DateTime<Utc>>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List orders
 ///
 /// Returns orders with their lines, newest first.
-#[utoipa::path(tag = "orders", operation_id = "listOrders", params(ListOrders),
+#[utoipa::path(tag = "orders", operation_id = "listOrders", params(ListOrders, Paging),
     responses((status = 200, body = PageView<OrderView>)))]
 #[get("/orders")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::OrdersRead>,
-    Query(query): Query<ListOrders>,
+    List { query, page }: List<ListOrders>,
 ) -> Result<HttpResponse, Problem> {
     let filter = OrderFilter {
         status: query.status,
         customer_id: query.customer_id,
-        search: search_text(query.q.as_deref())?,
+        search: query.q.and_then(SearchQuery::text),
         owing: query.owing,
         from: query.from,
         until: query.until,
     };
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let (currency, page) = state
         .database
         .read_snapshot(&caller.scope(), async |tx| {
@@ -345,6 +331,8 @@ pub async fn list(
 }
 
 /// Read an order
+///
+/// Returns an order with its lines, its totals and the state of its payment.
 #[utoipa::path(tag = "orders", operation_id = "readOrder", responses((status = 200, body = OrderView)),
     params(("id" = OrderId, Path,)))]
 #[get("/orders/{id}")]

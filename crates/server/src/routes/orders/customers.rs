@@ -9,12 +9,12 @@ use inventory::under_way::{self, Closing};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::{Currency, Cursor, Limit, Money, Name, NonNegative, Note, ShortText};
+use values::{Amount, Currency, Money, Name, NonNegative, Note, SearchQuery, ShortText};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, page_request, search_text};
+use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -85,7 +85,7 @@ pub struct CustomerView {
     tax_exempt: bool,
     /// The credit limit: the largest debt of the customer at the till.
     #[schema(example = "250.00")]
-    credit_limit: String,
+    credit_limit: Amount,
     /// Whether the customer is archived.
     archived: bool,
     created_at: DateTime<Utc>,
@@ -115,32 +115,30 @@ impl CustomerView {
 pub struct ListCustomers {
     /// A part of the name, of the email or of the telephone number. The search ignores upper and lower case,
     /// and how a telephone number is written. Defaults to all customers.
-    q: Option<String>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
+    q: Option<SearchQuery>,
 }
 
 /// List customers
 ///
 /// Returns the customers that are not archived, newest first.
-#[utoipa::path(tag = "orders", operation_id = "listCustomers", params(ListCustomers),
+#[utoipa::path(tag = "orders", operation_id = "listCustomers", params(ListCustomers, Paging),
     responses((status = 200, body = PageView<CustomerView>)))]
 #[get("/customers")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::CustomersRead>,
-    Query(query): Query<ListCustomers>,
+    List { query, page }: List<ListCustomers>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
-    let search = search_text(query.q.as_deref())?;
+    let page = page.request()?;
+    let search = query.q.and_then(SearchQuery::text);
     let list = async |tx: &TenantTx| with_currency(tx, customer::list(tx, search.as_ref(), &page)).await;
     let (currency, page) = state.database.read(&caller.scope(), list).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, |customer| CustomerView::new(customer, &currency))))
 }
 
 /// Create a customer
+///
+/// Only the name is required. Customers with the same telephone number or email are allowed.
 #[utoipa::path(tag = "orders", operation_id = "createCustomer", request_body = CreateCustomer,
     responses((status = 201, body = CustomerView)))]
 #[post("/customers")]
@@ -164,6 +162,8 @@ pub async fn create(
 }
 
 /// Read a customer
+///
+/// Returns a customer, also if the customer is archived.
 #[utoipa::path(tag = "orders", operation_id = "readCustomer", responses((status = 200, body = CustomerView)),
     params(("id" = CustomerId, Path,)))]
 #[get("/customers/{id}")]

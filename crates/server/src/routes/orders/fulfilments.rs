@@ -15,7 +15,7 @@ use crate::http::extract::PathId;
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 use crate::routes::orders::customer_orders::OrderView;
 
 #[derive(Deserialize, ToSchema)]
@@ -84,7 +84,7 @@ impl FulfilmentView {
 /// Fulfils everything that is open, or a part of it. An order can be fulfilled in several parts. Requires an
 /// Idempotency-Key header.
 #[utoipa::path(tag = "orders", operation_id = "fulfilOrder", request_body = FulfilOrder,
-    responses((status = 201, body = FulfilmentView)), params(("id" = OrderId, Path,)))]
+    responses((status = 201, body = FulfilmentView)), params(RequiredKey, ("id" = OrderId, Path,)))]
 #[post("/orders/{id}/fulfil")]
 pub async fn fulfil(
     state: web::Data<State>,

@@ -1,14 +1,13 @@
 //! Changes of orders.
 
 use actix_web::{HttpResponse, patch, web};
-use chrono::NaiveDate;
 use identity::Permission;
 use inventory::order_change::{self, OrderChange};
 use inventory::{CustomerId, OrderId};
 use serde::Deserialize;
 use tenancy::TenantTx;
 use utoipa::ToSchema;
-use values::Note;
+use values::{Day, Note};
 
 use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
@@ -18,7 +17,7 @@ use crate::http::money::with_currency;
 use crate::http::prices::DiscountText;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::routes::orders::customer_orders::{OrderView, PlaceLine, check_due_day};
+use crate::routes::orders::customer_orders::{OrderView, PlaceLine};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -32,7 +31,7 @@ pub struct ChangeOrder {
     note: Option<Option<Note>>,
     /// The day until which the order must be paid. null removes the day.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    due_on: Option<Option<NaiveDate>>,
+    due_on: Option<Option<Day>>,
     /// The new lines. They replace all present lines and their discounts. A variant that the order has
     /// already keeps its price and its taxes, unless the tax exemption changes. Allowed only before a part of
     /// the order is fulfilled or cancelled.
@@ -61,7 +60,6 @@ pub async fn edit(
     body: Json<ChangeOrder>,
 ) -> Result<HttpResponse, Problem> {
     let ChangeOrder { customer_id, note, due_on, lines, discount } = body.value;
-    check_due_day(due_on.flatten())?;
     if discount.is_some() && lines.is_none() {
         let message = "a discount is allowed only with lines; send all lines, too";
         return Err(Problem::invalid("/discount", Code::InvalidLineCount, message));
@@ -73,7 +71,7 @@ pub async fn edit(
     let change = OrderChange {
         customer_id,
         note,
-        due_on,
+        due_on: due_on.map(|day| day.map(Day::date)),
         lines: lines.map(checked).transpose()?,
         discount: discount.map(|text| text.0),
         may_set_prices,

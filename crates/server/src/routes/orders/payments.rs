@@ -7,7 +7,7 @@ use inventory::{OrderId, PaymentId, order, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
-use values::{ActorId, Currency, Money, ShortText};
+use values::{ActorId, Amount, Currency, Money, ShortText};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::Tag;
@@ -16,7 +16,7 @@ use crate::http::lists::{NoParameters, PageView};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 use crate::routes::orders::customer_orders::OrderView;
 
 #[derive(Deserialize, ToSchema)]
@@ -41,7 +41,7 @@ pub struct PaymentView {
     method: PaymentMethod,
     /// The amount. Negative if it was paid back.
     #[schema(example = "1.00")]
-    amount: String,
+    amount: Amount,
     /// The number of the transaction at the bank or of the voucher.
     reference: Option<ShortText>,
     /// The user or program that posted the payment; null for the platform.
@@ -71,7 +71,7 @@ impl PaymentView {
 /// Books what the customer paid for the order, or what was paid back. An order can be paid in several parts.
 /// Requires an Idempotency-Key header.
 #[utoipa::path(tag = "orders", operation_id = "payOrder", request_body = PayOrder,
-    responses((status = 201, body = PaymentView)), params(("id" = OrderId, Path,)))]
+    responses((status = 201, body = PaymentView)), params(RequiredKey, ("id" = OrderId, Path,)))]
 #[post("/orders/{id}/payments")]
 pub async fn pay(
     state: web::Data<State>,

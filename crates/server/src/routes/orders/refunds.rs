@@ -8,7 +8,7 @@ use inventory::refund::{self, NewRefund, Refund, What};
 use inventory::{OrderId, OrderLineId, RefundId, basket};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{ActorId, Currency, Money, Reason};
+use values::{ActorId, Amount, Currency, Money, Reason};
 
 use crate::http::caller::may;
 use crate::http::codes::Code;
@@ -17,7 +17,7 @@ use crate::http::extract::PathId;
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 use crate::routes::orders::customer_orders::{OrderView, PlaceOrder};
 use crate::routes::orders::returns::{ReturnGoods, ReturnView};
 
@@ -55,7 +55,7 @@ pub struct RefundView {
     reason: Reason,
     /// The amount, including taxes.
     #[schema(example = "0.50")]
-    amount: String,
+    amount: Amount,
     /// The user or program that posted the refund; null for the platform.
     actor: ActorId,
     refunded_at: DateTime<Utc>,
@@ -82,7 +82,7 @@ impl RefundView {
 /// refunded can be given back. It counts as a refund in the report on sales. Requires an Idempotency-Key
 /// header.
 #[utoipa::path(tag = "orders", operation_id = "refundOrder", request_body = RefundOrder,
-    responses((status = 201, body = RefundView)), params(("id" = OrderId, Path,)))]
+    responses((status = 201, body = RefundView)), params(RequiredKey, ("id" = OrderId, Path,)))]
 #[post("/orders/{id}/refunds")]
 pub async fn give_back(
     state: web::Data<State>,
@@ -130,7 +130,7 @@ pub struct ExchangeView {
     order: OrderView,
     /// The amount due of the new order minus the refund of the return. Negative if it is to be paid back.
     #[schema(example = "1.20")]
-    difference: String,
+    difference: Amount,
 }
 
 /// Exchange goods
@@ -139,7 +139,7 @@ pub struct ExchangeView {
 /// again in the new order. The client chooses the ids of both documents, or neither. Requires an
 /// Idempotency-Key header.
 #[utoipa::path(tag = "orders", operation_id = "exchangeGoods", request_body = ExchangeGoods,
-    responses((status = 201, body = ExchangeView)), params(("id" = OrderId, Path,)))]
+    responses((status = 201, body = ExchangeView)), params(RequiredKey, ("id" = OrderId, Path,)))]
 #[post("/orders/{id}/exchanges")]
 pub async fn exchange(
     state: web::Data<State>,

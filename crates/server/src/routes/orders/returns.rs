@@ -7,7 +7,7 @@ use inventory::order_return::{self, NewReturn, NewReturnLine, Return, ReturnLine
 use inventory::{LocationId, OrderId, OrderLineId, Part, ReturnId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{ActorId, Currency, Positive, Quantity, Reason};
+use values::{ActorId, Amount, Currency, Positive, Quantity, Reason};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::Tag;
@@ -16,7 +16,7 @@ use crate::http::lists::{NoParameters, PageView};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Once, Submission};
+use crate::http::submission::{Answer, Key, Once, RequiredKey, Submission};
 use crate::routes::orders::customer_orders::OrderView;
 
 #[derive(Deserialize, ToSchema)]
@@ -76,7 +76,7 @@ pub struct ReturnView {
     /// The reason of the return.
     reason: Reason,
     /// The amount that the customer gets back, including taxes.
-    refund: String,
+    refund: Amount,
     /// The goods that came back.
     lines: Vec<ReturnLineView>,
     /// The user or program that posted the return; null for the platform.
@@ -96,7 +96,7 @@ pub struct ReturnLineView {
     /// Whether the goods were added to the stock again. false for services and fees.
     restocked: bool,
     /// The amount that the customer gets back for this line, including taxes.
-    refund: String,
+    refund: Amount,
 }
 
 impl ReturnView {
@@ -127,7 +127,7 @@ impl ReturnView {
 /// Takes back goods of an order: at most the quantity that was fulfilled and has not been returned. Requires
 /// an Idempotency-Key header.
 #[utoipa::path(tag = "orders", operation_id = "returnGoods", request_body = ReturnGoods,
-    responses((status = 201, body = ReturnView)), params(("id" = OrderId, Path,)))]
+    responses((status = 201, body = ReturnView)), params(RequiredKey, ("id" = OrderId, Path,)))]
 #[post("/orders/{id}/returns")]
 pub async fn take_back(
     state: web::Data<State>,

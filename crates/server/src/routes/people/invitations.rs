@@ -10,13 +10,13 @@ use identity::{AppSlug, RoleKey, UserId};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Email, Limit};
+use values::Email;
 
 use crate::http::caller::{Member, may};
 use crate::http::client;
 use crate::http::codes::Code;
-use crate::http::extract::{Json, PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::{Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -83,10 +83,6 @@ pub struct CreateInvitation {
 pub struct ListInvitations {
     /// The status. Defaults to all.
     pub(crate) status: Option<InvitationStatus>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    pub(crate) limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    pub(crate) cursor: Option<Cursor>,
 }
 
 /// Refuses to invite if no mail is sent.
@@ -109,16 +105,16 @@ pub(crate) fn created(location: &str, invitation: Invitation) -> HttpResponse {
 /// List invitations
 ///
 /// Returns the invitations of this business, newest first.
-#[utoipa::path(tag = "team", operation_id = "listInvitations", params(ListInvitations),
+#[utoipa::path(tag = "team", operation_id = "listInvitations", params(ListInvitations, Paging),
     responses((status = 200, body = PageView<InvitationView>)))]
 #[get("/invitations")]
 pub async fn list(
     state: web::Data<State>,
     member: Member<may::TeamManage>,
-    Query(query): Query<ListInvitations>,
+    List { query, page }: List<ListInvitations>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = member.tenant.id;
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &SharedTx| invitation::list(tx, Some(tenant), query.status, &page).await;
     let page = state.database.read_shared(SharedScope::Tenant(tenant), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, InvitationView::from)))
@@ -151,6 +147,8 @@ pub async fn create(
 }
 
 /// Read an invitation
+///
+/// Returns an invitation with its state.
 #[utoipa::path(tag = "team", operation_id = "readInvitation",
     responses((status = 200, body = InvitationView)), params(("id" = InvitationId, Path,)))]
 #[get("/invitations/{id}")]

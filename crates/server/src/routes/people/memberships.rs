@@ -138,6 +138,8 @@ pub async fn create(
 }
 
 /// Read a membership
+///
+/// Returns the access of a member to one app, with the roles of the member.
 #[utoipa::path(tag = "team", operation_id = "readMembership",
     responses((status = 200, body = UserMembershipView)), params(("id" = MembershipId, Path,)))]
 #[get("/memberships/{id}")]

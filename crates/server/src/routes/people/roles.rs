@@ -106,6 +106,8 @@ pub async fn list(
 }
 
 /// Read a role
+///
+/// Returns a role with its permissions.
 #[utoipa::path(tag = "team", operation_id = "readRole", responses((status = 200, body = RoleView)),
     params(("app" = AppSlug, Path,), ("key" = RoleKey, Path,)))]
 #[get("/roles/{app}/{key}")]

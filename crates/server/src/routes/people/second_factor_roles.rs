@@ -43,6 +43,8 @@ impl From<Vec<RoleName>> for SecondFactorRoles {
 }
 
 /// Read the roles that need a second factor
+///
+/// Returns the roles whose members must have a second factor.
 #[utoipa::path(tag = "team", operation_id = "readSecondFactorRoles",
     responses((status = 200, body = SecondFactorRoles)))]
 #[get("/second-factor-roles")]

@@ -14,12 +14,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Email, Limit, Name};
+use values::{Email, Name, SearchQuery};
 
 use crate::http::caller::{Member, may};
 use crate::http::client;
-use crate::http::extract::{Json, PathId, Query};
-use crate::http::lists::{PageView, page_request, search_text};
+use crate::http::extract::{Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -64,39 +64,35 @@ impl From<Person> for PersonView {
 pub struct ListUsers {
     /// A part of the name, of the email or of the username. Letter case and accents make no difference.
     /// Defaults to all members.
-    q: Option<String>,
+    q: Option<SearchQuery>,
     /// The app of which they are members. Defaults to all apps.
     app: Option<AppSlug>,
     /// The key of a role that they have. Defaults to all roles.
     role: Option<RoleKey>,
     /// The status of a membership. Defaults to all.
     status: Option<MembershipStatus>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List members
 ///
 /// Returns the people who are members of this business, in the order in which their accounts were made.
-#[utoipa::path(tag = "team", operation_id = "listUsers", params(ListUsers),
+#[utoipa::path(tag = "team", operation_id = "listUsers", params(ListUsers, Paging),
     responses((status = 200, body = PageView<PersonView>)))]
 #[get("/users")]
 pub async fn list(
     state: web::Data<State>,
     member: Member<may::TeamManage>,
-    Query(query): Query<ListUsers>,
+    List { query, page }: List<ListUsers>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = member.tenant.id;
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let filter = Filter {
         tenant: Some(tenant),
         app: query.app,
         role: query.role,
         membership: query.status,
         status: None,
-        search: search_text(query.q.as_deref())?,
+        search: query.q.and_then(SearchQuery::text),
     };
     let list = async |tx: &SharedTx| person::list(tx, &filter, &page).await;
     let page = state.database.read_shared(SharedScope::Tenant(tenant), list).await?;
@@ -104,6 +100,8 @@ pub async fn list(
 }
 
 /// Read a member
+///
+/// Returns a member of the business with the memberships in its apps.
 #[utoipa::path(tag = "team", operation_id = "readUser", responses((status = 200, body = PersonView)),
     params(("id" = UserId, Path,)))]
 #[get("/users/{id}")]

@@ -35,6 +35,8 @@ impl From<App> for AppView {
 }
 
 /// List apps
+///
+/// Returns the apps to which people sign in here, with their roles and permissions.
 #[utoipa::path(tag = "platform", operation_id = "listApps",
     responses((status = 200, body = PageView<AppView>)))]
 #[get("/platform/apps")]
@@ -53,6 +55,8 @@ async fn find(state: &State, slug: &AppSlug) -> Result<App, Problem> {
 }
 
 /// Read an app
+///
+/// Returns an app with its roles and permissions.
 #[utoipa::path(tag = "platform", operation_id = "readApp", responses((status = 200, body = AppView)),
     params(("slug" = AppSlug, Path,)))]
 #[get("/platform/apps/{slug}")]

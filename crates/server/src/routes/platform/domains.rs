@@ -45,8 +45,10 @@ pub struct RecordView {
     name: String,
     /// The type of the record: always TXT.
     #[schema(example = "TXT")]
+    #[schema(pattern = "^TXT$")]
     r#type: &'static str,
     /// The text that the record must hold.
+    #[schema(example = "tenantry-verification=3f1c...")]
     value: String,
 }
 

@@ -12,11 +12,10 @@ use tenancy::jobs;
 use tenancy::{SharedScope, TenantId, tenant};
 use till::books::{self, ChainSpan};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit};
 
 use crate::http::caller::{Staff, may};
-use crate::http::extract::{Json, PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::{Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::routes::business::jobs::JobView;
@@ -146,24 +145,20 @@ impl From<Backup> for BackupView {
 pub struct OfABusiness {
     /// Returns only rows of this business. Defaults to all businesses.
     tenant_id: Option<TenantId>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List backups
 ///
 /// Returns backups, newest first.
-#[utoipa::path(tag = "platform", operation_id = "listBackups", params(OfABusiness),
+#[utoipa::path(tag = "platform", operation_id = "listBackups", params(OfABusiness, Paging),
     responses((status = 200, body = PageView<BackupView>)))]
 #[get("/platform/backups")]
 pub async fn backups(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
-    Query(query): Query<OfABusiness>,
+    List { query, page }: List<OfABusiness>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request::<BackupId>(query.limit, query.cursor.as_ref())?;
+    let page = page.request::<BackupId>()?;
     let backups = state
         .database
         .read_shared(SharedScope::Platform, async |tx| {
@@ -266,26 +261,22 @@ pub struct ListEntries {
     tenant_id: Option<TenantId>,
     /// Whether entries with the action data.read are listed, too. Defaults to false.
     with_reads: Option<bool>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List changes of the platform
 ///
 /// Returns the operations of the platform's staff and of commands, newest first. Reading data of businesses
 /// or people is recorded, too, with the action data.read.
-#[utoipa::path(tag = "platform", operation_id = "listPlatformChanges", params(ListEntries),
+#[utoipa::path(tag = "platform", operation_id = "listPlatformChanges", params(ListEntries, Paging),
     responses((status = 200, body = PageView<EntryView>)))]
 #[get("/platform/audit")]
 pub async fn list_audit(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
-    Query(query): Query<ListEntries>,
+    List { query, page }: List<ListEntries>,
 ) -> Result<HttpResponse, Problem> {
     let with_reads = query.with_reads.unwrap_or(false);
-    let page = page_request::<PlatformEntryId>(query.limit, query.cursor.as_ref())?;
+    let page = page.request::<PlatformEntryId>()?;
     let entries = state
         .database
         .read_shared(SharedScope::Platform, async |tx| {

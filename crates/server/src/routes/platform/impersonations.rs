@@ -1,5 +1,6 @@
 //! The platform's staff acting as members of businesses.
 
+use crate::http::bearer::TokenType;
 use actix_web::http::header;
 use actix_web::{HttpResponse, delete, get, post, web};
 use chrono::{DateTime, Utc};
@@ -8,11 +9,11 @@ use identity::{AppSlug, Permission, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit, ShortText};
+use values::ShortText;
 
 use crate::http::caller::{Staff, may};
-use crate::http::extract::{Json, PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::{Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -88,7 +89,7 @@ pub struct StartedImpersonationView {
     access_token: String,
     /// The type of the token, which is always Bearer.
     #[schema(example = "Bearer")]
-    token_type: &'static str,
+    token_type: TokenType,
     /// The lifetime of the token, in seconds.
     #[schema(example = 900)]
     expires_in: u64,
@@ -108,10 +109,6 @@ pub struct ListImpersonations {
     tenant_id: Option<TenantId>,
     /// true: those that last. false: those that have ended. Defaults to both.
     is_active: Option<bool>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// Act as a member
@@ -147,7 +144,7 @@ pub async fn start(
             user_id: member.user,
             app: member.member_of.app().clone(),
             access_token: token.token,
-            token_type: "Bearer",
+            token_type: TokenType::Bearer,
             expires_in: token.expires_in.as_secs(),
             is_read_only,
             expires_at,
@@ -158,15 +155,15 @@ pub async fn start(
 /// List impersonations
 ///
 /// Returns the impersonations of the last days, newest first. The logs keep them for longer.
-#[utoipa::path(tag = "platform", operation_id = "listImpersonations", params(ListImpersonations),
+#[utoipa::path(tag = "platform", operation_id = "listImpersonations", params(ListImpersonations, Paging),
     responses((status = 200, body = PageView<ImpersonationView>)))]
 #[get("/platform/impersonations")]
 pub async fn list(
     state: web::Data<State>,
     _staff: Staff<may::UsersRead>,
-    Query(query): Query<ListImpersonations>,
+    List { query, page }: List<ListImpersonations>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let (tenant, is_active) = (query.tenant_id, query.is_active);
     let read = async |tx: &SharedTx| impersonation::list(tx, tenant, is_active, &page).await;
     let page = state.database.read_shared(SharedScope::Platform, read).await?;

@@ -7,11 +7,11 @@ use identity::{AppSlug, RoleKey};
 use serde::Deserialize;
 use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Email, Limit};
+use values::Email;
 
 use crate::http::caller::{Staff, may};
-use crate::http::extract::{Json, PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::{Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -26,10 +26,6 @@ pub struct ListAllInvitations {
     tenant_id: Option<TenantId>,
     /// The status. Defaults to all.
     status: Option<InvitationStatus>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -52,15 +48,15 @@ pub struct InviteMember {
 /// List all invitations
 ///
 /// Returns the invitations of all businesses and of the platform, newest first.
-#[utoipa::path(tag = "platform", operation_id = "listAllInvitations", params(ListAllInvitations),
+#[utoipa::path(tag = "platform", operation_id = "listAllInvitations", params(ListAllInvitations, Paging),
     responses((status = 200, body = PageView<InvitationView>)))]
 #[get("/platform/invitations")]
 pub async fn list(
     state: web::Data<State>,
     _staff: Staff<may::UsersRead>,
-    Query(query): Query<ListAllInvitations>,
+    List { query, page }: List<ListAllInvitations>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &SharedTx| invitation::list(tx, query.tenant_id, query.status, &page).await;
     let page = state.database.read_shared(SharedScope::Platform, read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, InvitationView::from)))

@@ -149,6 +149,8 @@ pub async fn remove_plan(
 }
 
 /// Get the licence of a business
+///
+/// Returns the plan of a business, its limits and the day on which the licence ends.
 #[utoipa::path(tag = "platform", operation_id = "readLicenceOfBusiness",
     responses((status = 200, body = LicenceView)), params(("id" = TenantId, Path,)))]
 #[get("/platform/tenants/{id}/licence")]

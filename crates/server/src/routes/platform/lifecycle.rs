@@ -209,6 +209,7 @@ async fn to_its_end(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DropTenant {
     /// The slug of the business, as a confirmation.
+    #[schema(value_type = TenantSlug)]
     slug: String,
     /// true drops the business even if it has no verified backup whose file is undamaged. Defaults to false.
     #[serde(default)]

@@ -3,15 +3,15 @@
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use identity::kept_mails::{self, KeptMail};
+use identity::mails::Template;
 use identity::mails::{MailId, MailState};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit};
 
 use crate::http::caller::{Staff, may};
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -23,6 +23,7 @@ pub struct MailView {
     tenant_id: Option<TenantId>,
     /// The kind of the mail.
     #[schema(example = "invitation")]
+    #[schema(value_type = Template)]
     template: String,
     /// The address of the recipient.
     #[schema(example = "ana@acme.example")]
@@ -65,25 +66,21 @@ pub struct ListMails {
     state: Option<MailState>,
     /// The business. Defaults to all businesses.
     tenant_id: Option<TenantId>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List mails
 ///
 /// Returns the mails of the last 30 days, newest first. A mail that could not be sent within about a day is
 /// dead, and is kept for 90 days.
-#[utoipa::path(tag = "platform", operation_id = "listMails", params(ListMails),
+#[utoipa::path(tag = "platform", operation_id = "listMails", params(ListMails, Paging),
     responses((status = 200, body = PageView<MailView>)))]
 #[get("/platform/mails")]
 pub async fn list(
     state: web::Data<State>,
     _staff: Staff<may::UsersRead>,
-    Query(query): Query<ListMails>,
+    List { query, page }: List<ListMails>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &SharedTx| kept_mails::list(tx, query.state, query.tenant_id, &page).await;
     let page = state.database.read_shared(SharedScope::Platform, read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, MailView::from)))

@@ -15,6 +15,8 @@ use crate::http::state::State;
 use crate::routes::people::memberships::{ChangeMembership, UserMembershipView, changed};
 
 /// Read any membership
+///
+/// Returns a membership of any business or of the platform.
 #[utoipa::path(tag = "platform", operation_id = "readAnyMembership",
     responses((status = 200, body = UserMembershipView)), params(("id" = MembershipId, Path,)))]
 #[get("/platform/memberships/{id}")]

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx, TenantId, tenant};
 use till::MobilePaymentId;
 use utoipa::ToSchema;
-use values::Currency;
+use values::{Amount, Currency};
 
 use crate::http::caller::{Staff, may};
-use crate::http::extract::{Json, PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::{Json, PathId};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -30,9 +30,10 @@ pub struct UnclaimedPaymentView {
     till_number: String,
     /// The amount.
     #[schema(example = "450.00")]
-    amount: String,
+    amount: Amount,
     /// The currency of the amount.
     #[schema(example = "KES")]
+    #[schema(value_type = Currency)]
     currency: String,
     /// The time of the payment, by the clock of the provider.
     paid_at: DateTime<Utc>,
@@ -74,9 +75,9 @@ pub struct AssignUnclaimedPayment {
 pub async fn list(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
-    Query(paging): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(paging.limit, paging.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &SharedTx| received_payment::unclaimed(tx, &page).await;
     let page = state.database.read_shared(SharedScope::Platform, read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, UnclaimedPaymentView::from)))

@@ -57,6 +57,7 @@ pub struct SignedUpView {
     id: TenantId,
     /// The first label of the address.
     #[schema(example = "acme")]
+    #[schema(value_type = TenantSlug)]
     slug: String,
     /// The name of the business.
     #[schema(example = "Acme Ltd")]

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, Tenant, TenantId, TenantSlug, TenantStatus, tenant};
 use utoipa::{IntoParams, ToSchema};
 use values::Email;
-use values::{Currency, Cursor, Limit, Name};
+use values::{Currency, Name};
 
 use crate::http::caller::{Staff, may};
 use crate::http::codes::Code;
-use crate::http::extract::{Json, PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::{Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -64,6 +64,7 @@ impl CreateOwner {
 pub struct TenantView {
     id: TenantId,
     /// The first label of the address.
+    #[schema(value_type = TenantSlug)]
     slug: String,
     /// The name of the business.
     name: String,
@@ -135,25 +136,20 @@ pub struct OwnerView {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListTenants {
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
-}
+pub struct ListTenants {}
 
 /// List businesses
 ///
 /// Returns all businesses, oldest first.
-#[utoipa::path(tag = "platform", operation_id = "listBusinesses", params(ListTenants),
+#[utoipa::path(tag = "platform", operation_id = "listBusinesses", params(ListTenants, Paging),
     responses((status = 200, body = PageView<TenantView>)))]
 #[get("/platform/tenants")]
 pub async fn list(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
-    Query(query): Query<ListTenants>,
+    List { query: _, page }: List<ListTenants>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request::<TenantId>(query.limit, query.cursor.as_ref())?;
+    let page = page.request::<TenantId>()?;
     let tenants = state
         .database
         .read_shared(SharedScope::Platform, async |tx| {
@@ -188,6 +184,8 @@ pub async fn create(
 }
 
 /// Read a business
+///
+/// Returns a business with its status and its addresses.
 #[utoipa::path(tag = "platform", operation_id = "readBusiness", responses((status = 200, body = TenantView)),
     params(("id" = TenantId, Path,)))]
 #[get("/platform/tenants/{id}")]

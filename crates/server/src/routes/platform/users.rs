@@ -13,13 +13,13 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Email, Limit, Name};
+use values::{Email, Name, SearchQuery};
 
 use crate::http::caller::{Staff, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{NoParameters, PageView, page_request, search_text};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -34,7 +34,7 @@ use crate::routes::signing_in::sessions::SessionView;
 pub struct ListAllUsers {
     /// A part of the name, of the email or of a username. Letter case and accents make no difference.
     /// Defaults to all users.
-    q: Option<String>,
+    q: Option<SearchQuery>,
     /// The status of the account. Defaults to all.
     status: Option<UserStatus>,
     /// The business of which they are members. Defaults to all businesses.
@@ -45,32 +45,28 @@ pub struct ListAllUsers {
     role: Option<RoleKey>,
     /// The status of a membership. Defaults to all.
     membership_status: Option<MembershipStatus>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List users
 ///
 /// Returns the users of the platform with their memberships, in the order in which their accounts were made.
 /// With tenantId, only the memberships at that business are shown.
-#[utoipa::path(tag = "platform", operation_id = "listAllUsers", params(ListAllUsers),
+#[utoipa::path(tag = "platform", operation_id = "listAllUsers", params(ListAllUsers, Paging),
     responses((status = 200, body = PageView<PersonView>)))]
 #[get("/platform/users")]
 pub async fn list(
     state: web::Data<State>,
     _staff: Staff<may::UsersRead>,
-    Query(query): Query<ListAllUsers>,
+    List { query, page }: List<ListAllUsers>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let filter = Filter {
         tenant: query.tenant_id,
         app: query.app,
         role: query.role,
         membership: query.membership_status,
         status: query.status,
-        search: search_text(query.q.as_deref())?,
+        search: query.q.and_then(SearchQuery::text),
     };
     let list = async |tx: &SharedTx| person::list(tx, &filter, &page).await;
     let page = state.database.read_shared(SharedScope::Platform, list).await?;

@@ -37,10 +37,12 @@ struct AuthorizationParameters {
     /// A registered address of the program, letter by letter.
     redirect_uri: String,
     /// code.
+    #[param(pattern = "^code$")]
     response_type: String,
     /// SHA-256 of the verifier, in base64url (RFC 7636).
     code_challenge: String,
     /// S256.
+    #[param(pattern = "^S256$")]
     code_challenge_method: String,
     /// openid, profile, email, phone, offline_access, account, and keys of permissions, separated by spaces.
     /// With keys, the access token has these permissions alone. Without any, it has all permissions of the

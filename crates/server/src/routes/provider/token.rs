@@ -1,6 +1,7 @@
 //! The token endpoint: a program exchanges a code, a refresh token, or its own secret for an access token
 //! (RFC 6749).
 
+use crate::http::bearer::TokenType;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use chrono::TimeDelta;
@@ -28,12 +29,25 @@ use crate::routes::provider::client_authentication::Presented;
 use crate::routes::provider::parameters::Parameters;
 use crate::routes::provider::resource;
 
+values::words! {
+    /// How a program gets its tokens (RFC 6749).
+    pub enum GrantType {
+        /// With the code that a browser brought back.
+        AuthorizationCode = "authorization_code",
+        /// With a refresh token.
+        RefreshToken = "refresh_token",
+        /// With the secret of the program.
+        ClientCredentials = "client_credentials",
+    }
+}
+
 /// The parameters of a request, as the API document shows them.
 #[derive(Deserialize, ToSchema)]
 #[expect(dead_code, reason = "the parameters are read one by one, because none of them may be repeated")]
 pub struct TokenRequest {
     /// authorization_code, refresh_token or client_credentials.
     #[schema(example = "client_credentials")]
+    #[schema(value_type = GrantType)]
     grant_type: String,
     /// The code, for authorization_code.
     #[schema(example = json!(null))]
@@ -68,7 +82,7 @@ pub struct TokenAnswer {
     access_token: String,
     /// Always Bearer.
     #[schema(example = "Bearer")]
-    token_type: &'static str,
+    token_type: TokenType,
     /// The lifetime of the access token, in seconds.
     #[schema(example = 600)]
     expires_in: u64,
@@ -198,7 +212,7 @@ fn of_session(
     let scope = started.delegation.as_ref().map(|delegation| delegation.scope_of_token(held));
     Ok(TokenAnswer {
         access_token: token.token,
-        token_type: "Bearer",
+        token_type: TokenType::Bearer,
         expires_in: token.expires_in.as_secs(),
         scope: scope.unwrap_or_default(),
         refresh_token: Some(started.refresh_token.secret().expose_secret().to_owned()),
@@ -234,7 +248,7 @@ async fn of_program(
     let token = state.tokens.issue_to_program(&account)?;
     Ok(TokenAnswer {
         access_token: token.token,
-        token_type: "Bearer",
+        token_type: TokenType::Bearer,
         expires_in: token.expires_in.as_secs(),
         scope: account.permissions.join(" "),
         refresh_token: None,

@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
 use values::{
-    ActorId, Barcode, Currency, Cursor, ExchangeRate, Limit, Money, Name, NonNegative, Note, Percent,
-    Positive, Quantity, Sku,
+    ActorId, Amount, Barcode, Currency, Day, ExchangeRate, Money, Name, NonNegative, Note, Percent, Positive,
+    Quantity, Sku,
 };
 
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Once, Submission};
@@ -36,7 +36,7 @@ pub struct DraftPurchaseOrder {
     /// The location at which the goods arrive. Defaults to the default location of the business.
     location_id: Option<LocationId>,
     /// The day on which the goods are expected. Defaults to no day.
-    expected_on: Option<NaiveDate>,
+    expected_on: Option<Day>,
     /// The currency of all amounts (ISO 4217). Defaults to the currency of the business.
     #[schema(value_type = Option<String>, example = "USD")]
     currency: Option<Currency>,
@@ -92,7 +92,7 @@ fn checked(lines: Vec<DraftLine>) -> Result<Vec<NewLine>, Problem> {
 pub struct ChangePurchaseOrder {
     /// The day on which the goods are expected. null removes the day.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    expected_on: Option<Option<NaiveDate>>,
+    expected_on: Option<Option<Day>>,
     /// null removes the note.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     note: Option<Option<Note>>,
@@ -131,15 +131,15 @@ pub struct PurchaseOrderView {
     overdue: bool,
     /// The currency of all amounts.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// The price of one unit of the currency in the currency of the business. 1 if they are the same.
     exchange_rate: ExchangeRate,
     /// The total minus the tax.
-    subtotal: String,
+    subtotal: Amount,
     /// The sum of the taxes of all lines.
-    tax: String,
+    tax: Amount,
     /// The total of all lines, including tax.
-    total: String,
+    total: Amount,
     note: Option<Note>,
     /// The user or program that drafted the purchase order; null for the platform.
     created_by: ActorId,
@@ -160,13 +160,13 @@ pub struct PurchaseOrderLineView {
     /// The ordered quantity, in sale units.
     quantity: Quantity,
     /// The cost of one unit, without tax, with all decimals that were entered.
-    unit_cost: String,
+    unit_cost: Amount,
     /// The tax that the supplier charges on top of the cost, in percent, 0 to 100.
     tax_percent: Percent,
     /// The tax of the line.
-    tax: String,
+    tax: Amount,
     /// The total of the line, including tax.
-    total: String,
+    total: Amount,
     /// The received quantity, in sale units.
     received: Quantity,
     /// The ordered quantity that has not been received, in sale units.
@@ -200,7 +200,7 @@ impl PurchaseOrderView {
             location_id: order.location_id,
             expected_on: order.expected_on,
             overdue: order.is_overdue,
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             exchange_rate: order.exchange_rate,
             subtotal: currency.format(order.total - order.tax),
             tax: currency.format(order.tax),
@@ -233,7 +233,7 @@ pub async fn draft(
         request: once.requested(body.id, PurchaseOrderId::new),
         supplier_id: body.supplier_id,
         location_id: body.location_id,
-        expected_on: body.expected_on,
+        expected_on: body.expected_on.map(Day::date),
         currency: body.currency,
         exchange_rate: body.exchange_rate,
         lines: checked(body.lines)?,
@@ -256,31 +256,29 @@ pub struct ListPurchaseOrders {
     status: Option<PurchaseStatus>,
     /// Returns only purchase orders of this supplier. Defaults to all.
     supplier_id: Option<SupplierId>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List purchase orders
 ///
 /// Returns purchase orders with their lines, newest first.
-#[utoipa::path(tag = "purchasing", operation_id = "listPurchaseOrders", params(ListPurchaseOrders),
+#[utoipa::path(tag = "purchasing", operation_id = "listPurchaseOrders", params(ListPurchaseOrders, Paging),
     responses((status = 200, body = PageView<PurchaseOrderView>)))]
 #[get("/purchase-orders")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::PurchasingReceive>,
-    Query(query): Query<ListPurchaseOrders>,
+    List { query, page }: List<ListPurchaseOrders>,
 ) -> Result<HttpResponse, Problem> {
     let filter = PurchaseOrderFilter { status: query.status, supplier_id: query.supplier_id };
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &TenantTx| purchase_order_list::list(tx, &filter, &page).await;
     let page = state.database.read_snapshot(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, PurchaseOrderView::new)))
 }
 
 /// Read a purchase order
+///
+/// Returns a purchase order with its lines, and with the quantities that have been received.
 #[utoipa::path(tag = "purchasing", operation_id = "readPurchaseOrder",
     responses((status = 200, body = PurchaseOrderView)), params(("id" = PurchaseOrderId, Path,)))]
 #[get("/purchase-orders/{id}")]
@@ -314,6 +312,7 @@ pub async fn edit(
 ) -> Result<HttpResponse, Problem> {
     let ChangePurchaseOrder { expected_on, note, exchange_rate, lines } = body.value;
     let lines = lines.map(checked).transpose()?;
+    let expected_on = expected_on.map(|day| day.map(Day::date));
     let change = PurchaseOrderChange { expected_on, note, exchange_rate, lines, if_version };
     let update = async |tx: &TenantTx| purchase_order::update(tx, id, &change, caller.actor()).await;
     let order = state.database.write(&caller.scope(), update).await?;

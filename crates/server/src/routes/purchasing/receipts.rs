@@ -13,7 +13,7 @@ use inventory::{
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
-use values::{ActorId, Barcode, Currency, Money, NonNegative, Positive, Quantity, ShortText, Sku};
+use values::{ActorId, Amount, Barcode, Currency, Money, NonNegative, Positive, Quantity, ShortText, Sku};
 
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
@@ -23,7 +23,7 @@ use crate::http::lists::{NoParameters, PageView};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 use crate::routes::purchasing::purchase_orders::{PurchaseOrderView, tag};
 
 #[derive(Deserialize, ToSchema)]
@@ -142,7 +142,7 @@ pub struct ReceiptView {
     reversed: bool,
     /// The currency of the values: that of the business.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// The received quantities.
     lines: Vec<ArrivedPartView>,
     /// The user or program that posted the receipt; null for the platform.
@@ -163,14 +163,14 @@ pub struct ArrivedPartView {
     /// The cost of one unit as invoiced, in the currency of the purchase order. null: the unit cost of the
     /// purchase order.
     #[schema(example = "0.165")]
-    unit_cost: Option<String>,
+    unit_cost: Option<Amount>,
     /// The share of the landed cost in value.
     #[schema(example = "0.5")]
-    landed_cost: String,
+    landed_cost: Amount,
     /// The cost of the goods, exactly, in the currency of the business: quantity times the unit cost, times
     /// the exchange rate when the goods arrived, plus the landed cost. Negative if goods are taken back.
     #[schema(example = "12.5")]
-    value: String,
+    value: Amount,
     /// The quantity that later receipts took back, in sale units.
     reversed: Quantity,
 }
@@ -193,7 +193,7 @@ impl ReceiptView {
             delivery_note: receipt.delivery_note,
             reverses: receipt.reverses,
             reversed: receipt.is_reversed,
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             lines: receipt.lines.into_iter().map(part).collect(),
             actor: receipt.actor_id,
             received_at: receipt.received_at,
@@ -208,7 +208,7 @@ impl ReceiptView {
 /// most the ordered quantity plus the over-receipt tolerance can be received. The tolerance is the one of
 /// the settings when the line was written. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "purchasing", operation_id = "receiveGoods", request_body = ReceiveGoods,
-    responses((status = 201, body = ReceiptView)), params(("id" = PurchaseOrderId, Path,)))]
+    responses((status = 201, body = ReceiptView)), params(RequiredKey, ("id" = PurchaseOrderId, Path,)))]
 #[post("/purchase-orders/{id}/receipts")]
 pub async fn receive(
     state: web::Data<State>,

@@ -7,13 +7,13 @@ use inventory::{LocationId, PurchaseOrderId, SupplierId, VariantId};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::{Currency, ExchangeRate, Positive, Quantity, Sku};
+use values::{Amount, Currency, ExchangeRate, Positive, Quantity, Sku};
 
 use crate::http::caller::{Caller, may};
 use crate::http::extract::Query;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 use crate::routes::purchasing::purchase_orders::{PurchaseOrderView, tag};
 
 #[derive(Serialize, ToSchema)]
@@ -39,6 +39,7 @@ pub struct SuggestionView {
     location_id: LocationId,
     /// The currency of the supplier's prices, and of the purchase order to draft. null without a supplier.
     #[schema(example = "EUR")]
+    #[schema(value_type = Option<Currency>)]
     currency: Option<String>,
     lines: Vec<SuggestedLineView>,
 }
@@ -86,9 +87,10 @@ pub struct SuggestedLineView {
     quantity: Quantity,
     /// The supplier's price for one unit, in currency. null without a supplier price.
     #[schema(example = "0.12")]
-    unit_cost: Option<String>,
+    unit_cost: Option<Amount>,
     /// The currency of the supplier's price.
     #[schema(example = "EUR")]
+    #[schema(value_type = Option<Currency>)]
     currency: Option<String>,
     /// The supplier's code for the variant.
     #[schema(example = "HB-M8-100")]
@@ -200,7 +202,7 @@ pub struct DraftSuggestion {
 /// Drafts one purchase order of all goods that are suggested to be bought from the supplier for the location.
 /// It is expected when the goods with the longest lead time arrive. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "purchasing", operation_id = "draftSuggestedPurchaseOrder",
-    request_body = DraftSuggestion,
+    params(RequiredKey), request_body = DraftSuggestion,
     responses((status = 201, body = PurchaseOrderView)))]
 #[post("/purchase-orders/suggested")]
 pub async fn draft(

@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
 use values::{
-    ActorId, Barcode, Currency, Money, NonNegative, Note, Positive, Quantity, Reason, Sku, StockValue,
+    ActorId, Amount, Barcode, Currency, Money, NonNegative, Note, Positive, Quantity, Reason, Sku, StockValue,
 };
 
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::etag::Tag;
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -74,7 +74,7 @@ pub struct SupplierReturnView {
     reason: Reason,
     note: Option<Note>,
     /// The currency of the values: that of the business.
-    currency: String,
+    currency: Currency,
     lines: Vec<SupplierReturnLineView>,
     /// The user or program that posted the return; null for the platform.
     actor: ActorId,
@@ -89,7 +89,7 @@ pub struct SupplierReturnLineView {
     quantity: Quantity,
     /// The amount that the supplier credits for the goods. null if no cost is known.
     #[schema(example = "0.32")]
-    value: Option<String>,
+    value: Option<Amount>,
 }
 
 impl SupplierReturnView {
@@ -107,7 +107,7 @@ impl SupplierReturnView {
             location_id: of.location_id,
             reason: of.reason,
             note: of.note,
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             lines: of.lines.into_iter().map(line).collect(),
             actor: of.actor_id,
             returned_at: of.returned_at,
@@ -120,7 +120,7 @@ impl SupplierReturnView {
 /// The goods leave the stock at the amount that the supplier credits. To take back a receipt that was wrong,
 /// post a receipt with reverses instead. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "purchasing", operation_id = "returnToSupplier", request_body = ReturnToSupplier,
-    responses((status = 201, body = SupplierReturnView)), params(("id" = SupplierId, Path,)))]
+    responses((status = 201, body = SupplierReturnView)), params(RequiredKey, ("id" = SupplierId, Path,)))]
 #[post("/suppliers/{id}/returns")]
 pub async fn give_back(
     state: web::Data<State>,
@@ -156,9 +156,9 @@ pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::PurchasingReceive>,
     PathId(id): PathId<SupplierId>,
-    Query(query): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &TenantTx| {
         let returns = supplier_return::list(tx, id, &page);
         all((settings::currency(tx), supplier::find(tx, id), returns)).await

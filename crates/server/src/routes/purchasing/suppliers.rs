@@ -9,14 +9,12 @@ use inventory::{SupplierId, SupplierPriceId, VariantId, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use values::{
-    ActorId, Currency, Cursor, Limit, Money, Name, NonNegative, Note, Positive, Quantity, ShortText, Sku,
-};
+use values::{ActorId, Amount, Currency, Money, Name, NonNegative, Note, Positive, Quantity, ShortText, Sku};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
@@ -110,15 +108,17 @@ impl From<Supplier> for SupplierView {
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::PurchasingReceive>,
-    Query(query): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &TenantTx| supplier::list(tx, &page).await;
     let page = state.database.read(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, SupplierView::from)))
 }
 
 /// Create a supplier
+///
+/// Only the name is required. Prices of the supplier are set with POST /api/v1/suppliers/{id}/prices.
 #[utoipa::path(tag = "purchasing", operation_id = "createSupplier", request_body = CreateSupplier,
     responses((status = 201, body = SupplierView)))]
 #[post("/suppliers")]
@@ -138,6 +138,8 @@ pub async fn create(
 }
 
 /// Read a supplier
+///
+/// Returns a supplier, also if the supplier is archived.
 #[utoipa::path(tag = "purchasing", operation_id = "readSupplier",
     responses((status = 200, body = SupplierView)), params(("id" = SupplierId, Path,)))]
 #[get("/suppliers/{id}")]
@@ -234,9 +236,10 @@ pub struct SupplierPriceView {
     supplier_sku: Option<Sku>,
     /// The cost of one unit, with all decimals that were entered.
     #[schema(example = "0.12")]
-    cost: String,
+    cost: Amount,
     /// The currency of the cost.
     #[schema(example = "EUR")]
+    #[schema(value_type = Currency)]
     currency: String,
     /// The smallest quantity that the supplier sells, in sale units; null for no minimum.
     minimum_quantity: Option<Quantity>,
@@ -300,10 +303,6 @@ pub async fn set_price(
 pub struct ListSupplierPrices {
     /// Returns only prices of this variant. Defaults to all.
     variant_id: Option<VariantId>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List supplier prices
@@ -311,16 +310,16 @@ pub struct ListSupplierPrices {
 /// Returns the prices of a supplier, newest first. The first price of each variant applies now. The other
 /// prices are its history.
 #[utoipa::path(tag = "purchasing", operation_id = "listSupplierPrices",
-    params(ListSupplierPrices, ("id" = SupplierId, Path,)),
+    params(ListSupplierPrices, Paging, ("id" = SupplierId, Path,)),
     responses((status = 200, body = PageView<SupplierPriceView>)))]
 #[get("/suppliers/{id}/prices")]
 pub async fn list_prices(
     state: web::Data<State>,
     caller: Caller<may::PurchasingReceive>,
     PathId(id): PathId<SupplierId>,
-    Query(query): Query<ListSupplierPrices>,
+    List { query, page }: List<ListSupplierPrices>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let (supplier, page) = state
         .database
         .read(&caller.scope(), async |tx| {

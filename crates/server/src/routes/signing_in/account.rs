@@ -16,8 +16,8 @@ use values::{Email, Locale, Name, ShortText};
 use crate::http::caller::SignedIn;
 use crate::http::client;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::{IfMatch, Json};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -73,6 +73,8 @@ impl ChangeProfile {
 }
 
 /// Read the profile
+///
+/// Returns the name, the language and the time zone of the signed-in user.
 #[utoipa::path(tag = "auth", operation_id = "readProfile", responses((status = 200, body = ProfileView)))]
 #[get("/auth/profile")]
 pub async fn show(
@@ -118,10 +120,10 @@ pub async fn edit(
 pub async fn events(
     state: web::Data<State>,
     caller: SignedIn,
-    Query(query): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let user = caller.principal.user;
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let filter = EventFilter { user: Some(user), ..EventFilter::default() };
     let list = async |tx: &SharedTx| auth_log::list(tx, &filter, &page).await;
     let page = state.database.read_shared(SharedScope::User(user.into()), list).await?;

@@ -1,5 +1,6 @@
 //! Signing in, staying signed in, signing out, and reading the signed-in user.
 
+use crate::http::bearer::TokenType;
 use actix_web::cookie::time::Duration as Span;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
@@ -13,8 +14,10 @@ use identity::user::{self, LoginName, UserStatus};
 use identity::{
     AppSlug, RefreshToken, SecondFactorState, SessionId, UserId, Username, refresh as refreshing,
 };
+use identity::{PermissionKey, RoleKey};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use tenancy::TenantSlug;
 use tenancy::{SharedScope, TenantId};
 use utoipa::ToSchema;
 use values::{Email, ShortText};
@@ -79,7 +82,7 @@ pub struct LoginView {
     access_token: Option<String>,
     /// The type of the token: always Bearer.
     #[schema(example = "Bearer")]
-    token_type: &'static str,
+    token_type: TokenType,
     /// The lifetime of the access token, in seconds.
     expires_in: u64,
     /// The token for the next refresh. It can be used once, and the answer contains the next one. null if the
@@ -114,13 +117,14 @@ pub struct MembershipView {
     /// The business; null on the host of the platform.
     business: Option<BusinessView>,
     /// The roles of the user, such as OWNER, MANAGER or STAFF.
+    #[schema(value_type = Vec<RoleKey>)]
     roles: Vec<String>,
     /// The permissions of the access token.
+    #[schema(value_type = Vec<PermissionKey>)]
     permissions: Vec<String>,
     /// given: you gave the second factor. unneeded: you have none, and need none. to_enrol: your role needs
     /// one, so set it up with POST /api/v1/auth/second-factor. missing: you have one, and did not give it;
     /// send it to POST /api/v1/auth/step-up. With to_enrol and missing, the session has no permissions.
-    #[schema(value_type = String, example = "unneeded")]
     second_factor: SecondFactorState,
 }
 
@@ -129,6 +133,7 @@ pub struct MembershipView {
 pub struct BusinessView {
     id: TenantId,
     /// The first label of the address of the business.
+    #[schema(value_type = TenantSlug)]
     slug: String,
     /// The name of the business.
     name: String,
@@ -187,7 +192,7 @@ pub(crate) fn tokens(
     };
     Ok(response.json(LoginView {
         access_token,
-        token_type: "Bearer",
+        token_type: TokenType::Bearer,
         expires_in: token.expires_in.as_secs(),
         refresh_token,
         user: UserView {

@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Key as _, Limit, Moment, guard_formula};
+use values::{Key as _, Moment, guard_formula};
 
+use crate::http::client::ClientAddress;
 use crate::http::csv::{self, Format};
-use crate::http::lists::{PageView, page_request};
+use crate::http::lists::{List, PageView};
 use crate::http::problem::Problem;
 use crate::http::recent::require_recent;
 use crate::http::state::State;
@@ -28,6 +29,7 @@ pub struct AuthEventView {
     occurred_at: DateTime<Utc>,
     /// The name of the action.
     #[schema(example = "session.started")]
+    #[schema(value_type = AuthAction)]
     action: String,
     /// The reason why it failed; null if it did not.
     #[schema(example = "wrong_password")]
@@ -100,18 +102,13 @@ pub struct ListEvents {
     /// true: only what failed. false: only what did not. Defaults to both.
     failed: Option<bool>,
     /// The address of the client. Defaults to all addresses.
-    #[param(value_type = Option<String>)]
-    address: Option<IpAddr>,
+    address: Option<ClientAddress>,
     /// Events of this time and later. Defaults to the oldest event.
     from: Option<Moment>,
     /// Events before this time. Defaults to the newest event.
     until: Option<Moment>,
     /// The format of the response. Defaults to json. csv returns all events, without pages.
     format: Option<Format>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// The answer to a list of events that this scope shows: a page, or a table of all. `person` asks, if it is
@@ -120,7 +117,7 @@ pub(crate) async fn respond(
     state: web::Data<State>,
     scope: SharedScope,
     person: Option<&Principal>,
-    query: ListEvents,
+    List { query, page }: List<ListEvents>,
 ) -> Result<HttpResponse, Problem> {
     let own = match scope {
         SharedScope::Tenant(tenant) => Some(tenant),
@@ -131,17 +128,16 @@ pub(crate) async fn respond(
         user: query.user_id,
         action: query.action,
         has_failed: query.failed,
-        address: query.address,
+        address: query.address.map(|address| address.0),
         from: query.from.map(Moment::time),
         until: query.until.map(Moment::time),
         is_platform: scope == SharedScope::Platform,
     };
-    let ListEvents { format, limit, cursor, .. } = query;
-    if format == Some(Format::Csv) {
+    if query.format == Some(Format::Csv) {
         person.map_or(Ok(()), require_recent)?;
         return table(state, scope, filter).await;
     }
-    let page = page_request(limit, cursor.as_ref())?;
+    let page = page.request()?;
     let list = async |tx: &SharedTx| auth_log::list(tx, &filter, &page).await;
     let page = state.database.read_shared(scope, list).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, |event| AuthEventView::from(seen_from(scope, event)))))

@@ -76,6 +76,8 @@ pub async fn set(
 }
 
 /// Remove your PIN
+///
+/// The PIN no longer opens a till, and approves nothing. The password stays as it is.
 #[utoipa::path(tag = "auth", operation_id = "removePin",
     responses((status = 204, description = "Removed")))]
 #[delete("/auth/pin")]

@@ -96,6 +96,8 @@ pub struct StepUp {
 }
 
 /// Read the second factor
+///
+/// Returns whether the signed-in user has a second factor, and how many recovery codes are left.
 #[utoipa::path(tag = "auth", operation_id = "readSecondFactor",
     responses((status = 200, body = SecondFactorView)))]
 #[get("/auth/second-factor")]

@@ -7,7 +7,7 @@ use inventory::{AdjustmentId, LocationId, VariantId, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
-use values::{ActorId, Barcode, Currency, Money, NonNegative, Note, Quantity, Reason, Sku};
+use values::{ActorId, Amount, Barcode, Currency, Money, NonNegative, Note, Quantity, Reason, Sku};
 
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
@@ -17,7 +17,7 @@ use crate::http::extract::PathId;
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -117,7 +117,7 @@ pub struct AdjustmentView {
     actor: ActorId,
     created_at: DateTime<Utc>,
     /// The currency of the unit costs.
-    currency: String,
+    currency: Currency,
     lines: Vec<AdjustmentLineView>,
     /// The fields of the line, if the adjustment has only one.
     #[serde(flatten)]
@@ -134,7 +134,7 @@ pub struct AdjustmentLineView {
     balance_after: Quantity,
     /// The cost of one unit, if known.
     #[schema(example = "0.16")]
-    unit_cost: Option<String>,
+    unit_cost: Option<Amount>,
 }
 
 impl AdjustmentView {
@@ -153,7 +153,7 @@ impl AdjustmentView {
             note: adjustment.note,
             actor: adjustment.actor_id,
             created_at: adjustment.created_at,
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             only: lines.first().filter(|_| lines.len() == 1).cloned(),
             lines,
         }
@@ -164,7 +164,8 @@ impl AdjustmentView {
 ///
 /// Adds or removes stock by hand, with a reason, of all lines or of none. If more stock is removed than is
 /// available, the answer is 409 with shortages. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "stock", operation_id = "adjustStock", request_body = CreateAdjustment,
+#[utoipa::path(tag = "stock", operation_id = "adjustStock",
+    params(RequiredKey), request_body = CreateAdjustment,
     responses((status = 201, body = AdjustmentView)))]
 #[post("/stock/adjustments")]
 pub async fn adjust(
@@ -188,6 +189,8 @@ pub async fn adjust(
 }
 
 /// Read an adjustment
+///
+/// Returns an adjustment with its lines.
 #[utoipa::path(tag = "stock", operation_id = "readAdjustment",
     responses((status = 200, body = AdjustmentView)), params(("id" = AdjustmentId, Path,)))]
 #[get("/stock/adjustments/{id}")]

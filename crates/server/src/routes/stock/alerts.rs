@@ -6,11 +6,10 @@ use inventory::alert::{self, Alert, AlertFilter, AlertState};
 use inventory::{AlertId, LocationId, VariantId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit, Quantity};
+use values::Quantity;
 
 use crate::http::caller::{Caller, may};
-use crate::http::extract::Query;
-use crate::http::lists::{PageView, page_request};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -67,26 +66,22 @@ pub struct ListAlerts {
     state: Option<AlertState>,
     /// Returns only alerts of this location. Defaults to all.
     location_id: Option<LocationId>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List low-stock alerts
 ///
 /// Returns open alerts, newest first: by default those in the states low and out. Each variant has at most
 /// one alert at each location. Alerts open and close automatically.
-#[utoipa::path(tag = "insight", operation_id = "listLowStockAlerts", params(ListAlerts),
+#[utoipa::path(tag = "insight", operation_id = "listLowStockAlerts", params(ListAlerts, Paging),
     responses((status = 200, body = PageView<AlertView>)))]
 #[get("/alerts/low-stock")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::StockRead>,
-    Query(query): Query<ListAlerts>,
+    List { query, page }: List<ListAlerts>,
 ) -> Result<HttpResponse, Problem> {
     let filter = AlertFilter { state: query.state, location_id: query.location_id };
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let page = state.database.read(&caller.scope(), async |tx| alert::list(tx, &filter, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, AlertView::from)))
 }

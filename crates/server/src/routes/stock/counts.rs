@@ -14,11 +14,11 @@ use values::{ActorId, Barcode, NonNegative, Note, Quantity, Sku};
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -166,7 +166,7 @@ fn ok(count: Count) -> Result<Answer, Problem> {
 /// Open a stock count
 ///
 /// Enter counted quantities next, and then post the stock count. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "stock", operation_id = "openCount", request_body = OpenCount,
+#[utoipa::path(tag = "stock", operation_id = "openCount", params(RequiredKey), request_body = OpenCount,
     responses((status = 201, body = CountView)))]
 #[post("/stock/counts")]
 pub async fn open(
@@ -189,7 +189,7 @@ pub async fn open(
 /// Stores each counted quantity with the quantity that is expected now. Counting a variant again replaces its
 /// line. Movements between counting and posting are not lost. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "stock", operation_id = "enterCountedLines", request_body = CountedLines,
-    responses((status = 200, body = CountView)), params(("id" = CountId, Path,)))]
+    responses((status = 200, body = CountView)), params(RequiredKey, ("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/lines")]
 pub async fn enter(
     state: web::Data<State>,
@@ -272,15 +272,17 @@ pub async fn cancel(
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::StockRead>,
-    Query(query): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &TenantTx| count::list(tx, &page).await;
     let page = state.database.read(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, CountView::from)))
 }
 
 /// Read a stock count
+///
+/// Returns a stock count with its lines.
 #[utoipa::path(tag = "stock", operation_id = "readCount", responses((status = 200, body = CountView)),
     params(("id" = CountId, Path,)))]
 #[get("/stock/counts/{id}")]

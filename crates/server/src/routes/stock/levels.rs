@@ -11,11 +11,11 @@ use tenancy::{TenantTx, all};
 use till::books::{self, BookFault, Books, ChainSpan};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use values::{ActorId, Currency, Cursor, Limit, Money, Quantity, StockValue};
+use values::{ActorId, Amount, Currency, Money, Quantity, StockValue};
 
 use crate::http::caller::{Caller, may};
 use crate::http::extract::Query;
-use crate::http::lists::{NoParameters, PageView, page_request};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -64,25 +64,21 @@ pub struct ListLevels {
     variant_id: Option<VariantId>,
     /// Returns only levels of this location. Defaults to all.
     location_id: Option<LocationId>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List stock levels
 ///
 /// Returns one stock level for each variant at each location.
-#[utoipa::path(tag = "stock", operation_id = "listStockLevels", params(ListLevels),
+#[utoipa::path(tag = "stock", operation_id = "listStockLevels", params(ListLevels, Paging),
     responses((status = 200, body = PageView<StockLevelView>)))]
 #[get("/stock")]
 pub async fn list_levels(
     state: web::Data<State>,
     caller: Caller<may::StockRead>,
-    Query(query): Query<ListLevels>,
+    List { query, page }: List<ListLevels>,
 ) -> Result<HttpResponse, Problem> {
     let filter = LevelFilter { variant_id: query.variant_id, location_id: query.location_id };
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let page = state.database.read(&caller.scope(), async |tx| level::list(tx, &filter, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, StockLevelView::from)))
 }
@@ -109,11 +105,11 @@ pub struct MovementView {
     balance_after: Quantity,
     /// The cost of the goods, with the sign of the quantity, if known. For a revaluation, the change of the
     /// value. Exact.
-    value: Option<String>,
+    value: Option<Amount>,
     /// The cost of one unit, rounded to four decimals, if known. null for a revaluation.
-    unit_cost: Option<String>,
+    unit_cost: Option<Amount>,
     /// The currency of value and unitCost: that of the business.
-    currency: String,
+    currency: Currency,
     /// The reason of an adjustment or a return, scrapped goods included; null for other movements.
     reason: Option<String>,
     /// The document that caused the movement.
@@ -134,7 +130,7 @@ impl MovementView {
             balance_after: movement.balance_after,
             value: movement.value.map(StockValue::plain),
             unit_cost: movement.unit_cost.map(Money::plain),
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             reason: movement.reason,
             source: SourceView { r#type: movement.source_type, id: movement.source_id },
             actor: movement.actor_id,
@@ -149,24 +145,20 @@ impl MovementView {
 pub struct ListMovements {
     /// Returns only movements of this variant. Defaults to all.
     variant_id: Option<VariantId>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List stock movements
 ///
 /// Returns the ledger of one variant or of all variants, newest first.
-#[utoipa::path(tag = "stock", operation_id = "listStockMovements", params(ListMovements),
+#[utoipa::path(tag = "stock", operation_id = "listStockMovements", params(ListMovements, Paging),
     responses((status = 200, body = PageView<MovementView>)))]
 #[get("/stock/movements")]
 pub async fn list_movements(
     state: web::Data<State>,
     caller: Caller<may::StockRead>,
-    Query(query): Query<ListMovements>,
+    List { query, page }: List<ListMovements>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &TenantTx| {
         all((settings::currency(tx), movement::list(tx, query.variant_id, &page))).await
     };
@@ -209,10 +201,10 @@ pub struct DriftView {
     promised: Quantity,
     /// The cost of the stock on hand that the stock level stores.
     #[schema(example = "156.8")]
-    value: String,
+    value: Amount,
     /// The sum of the values of the movements.
     #[schema(example = "156.8")]
-    ledger_value: String,
+    ledger_value: Amount,
     /// The number of movements with a wrong balance or a wrong position.
     broken_movements: i64,
 }

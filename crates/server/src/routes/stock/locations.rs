@@ -10,8 +10,8 @@ use values::Name;
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
@@ -69,14 +69,16 @@ impl From<Location> for LocationView {
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::StockRead>,
-    Query(query): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let page = state.database.read(&caller.scope(), async |tx| location::list(tx, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, LocationView::from)))
 }
 
 /// Create a location
+///
+/// A location is a place where stock is kept. Each business has at least one.
 #[utoipa::path(tag = "stock", operation_id = "createLocation", request_body = CreateLocation,
     responses((status = 201, body = LocationView)))]
 #[post("/locations")]
@@ -95,6 +97,8 @@ pub async fn create(
 }
 
 /// Read a location
+///
+/// Returns a location, also if it is archived.
 #[utoipa::path(tag = "stock", operation_id = "readLocation", responses((status = 200, body = LocationView)),
     params(("id" = LocationId, Path,)))]
 #[get("/locations/{id}")]

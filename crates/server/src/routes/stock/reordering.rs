@@ -45,6 +45,8 @@ async fn read(
 }
 
 /// Read how a location reorders a variant
+///
+/// Returns the reorder level and the target quantity that apply at one location.
 #[utoipa::path(tag = "stock", operation_id = "readReordering",
     responses((status = 200, body = ReorderingView)),
     params(("id" = VariantId, Path,), ("locationId" = LocationId, Path,)))]

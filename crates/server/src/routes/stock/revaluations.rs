@@ -7,7 +7,9 @@ use inventory::{LocationId, RevaluationId, VariantId, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
-use values::{ActorId, Barcode, Currency, Money, NonNegative, Note, Quantity, Reason, Sku, StockValue};
+use values::{
+    ActorId, Amount, Barcode, Currency, Money, NonNegative, Note, Quantity, Reason, Sku, StockValue,
+};
 
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
@@ -16,7 +18,7 @@ use crate::http::extract::PathId;
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -53,13 +55,13 @@ pub struct RevaluationView {
     /// The stock on hand at the location, in sale units.
     on_hand: Quantity,
     /// The currency of the values.
-    currency: String,
+    currency: Currency,
     /// The cost of the stock on hand before. null if it was not known.
     #[schema(example = "15.68")]
-    value_before: Option<String>,
+    value_before: Option<Amount>,
     /// The cost of the stock on hand after: onHand times the unit cost.
     #[schema(example = "18.13")]
-    value_after: String,
+    value_after: Amount,
     /// The reason of the correction.
     reason: Reason,
     note: Option<Note>,
@@ -75,7 +77,7 @@ impl RevaluationView {
             variant_id: revaluation.variant_id,
             location_id: revaluation.location_id,
             on_hand: revaluation.on_hand,
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             value_before: revaluation.value_before.map(StockValue::plain),
             value_after: revaluation.value_after.plain(),
             reason: revaluation.reason,
@@ -91,7 +93,8 @@ impl RevaluationView {
 /// Sets the cost of one unit of the stock that is on hand at a location, with a reason. No goods move. The
 /// difference is a movement of the kind revaluation and a row of the report on adjustments. Goods that were
 /// sold before keep their cost. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "stock", operation_id = "revalueStock", request_body = CreateRevaluation,
+#[utoipa::path(tag = "stock", operation_id = "revalueStock",
+    params(RequiredKey), request_body = CreateRevaluation,
     responses((status = 201, body = RevaluationView)))]
 #[post("/stock/revaluations")]
 pub async fn revalue(
@@ -117,6 +120,8 @@ pub async fn revalue(
 }
 
 /// Read a correction of the cost of stock
+///
+/// Returns a correction of the cost of stock, with the value before and after it.
 #[utoipa::path(tag = "stock", operation_id = "readRevaluation",
     responses((status = 200, body = RevaluationView)), params(("id" = RevaluationId, Path,)))]
 #[get("/stock/revaluations/{id}")]

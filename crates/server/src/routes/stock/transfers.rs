@@ -8,17 +8,17 @@ use inventory::{LocationId, Outcome, Part, StepId, TransferId, TransferLineId, V
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Barcode, Cursor, Limit, Note, Positive, Quantity, Reason, Sku};
+use values::{ActorId, Barcode, Note, Positive, Quantity, Reason, Sku};
 
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -138,7 +138,7 @@ fn answer(outcome: Outcome<Transfer>) -> Result<Answer, Problem> {
 ///
 /// The stock leaves the first location now, and is in transit until the other location receives it. Requires
 /// an Idempotency-Key header.
-#[utoipa::path(tag = "stock", operation_id = "sendTransfer", request_body = SendTransfer,
+#[utoipa::path(tag = "stock", operation_id = "sendTransfer", params(RequiredKey), request_body = SendTransfer,
     responses((status = 201, body = TransferView)))]
 #[post("/stock/transfers")]
 pub async fn send(
@@ -186,7 +186,7 @@ pub struct TransferPart {
 /// Receives everything that is in transit, or a part of it. A transfer can be received in several parts.
 /// Requires an Idempotency-Key header.
 #[utoipa::path(tag = "stock", operation_id = "receiveTransfer", request_body = ReceiveTransfer,
-    responses((status = 201, body = TransferView)), params(("id" = TransferId, Path,)))]
+    responses((status = 201, body = TransferView)), params(RequiredKey, ("id" = TransferId, Path,)))]
 #[post("/stock/transfers/{id}/receive")]
 pub async fn receive(
     state: web::Data<State>,
@@ -212,7 +212,7 @@ pub struct SendBackTransfer {
 ///
 /// Everything that is in transit returns to the location that sent it. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "stock", operation_id = "sendTransferBack", request_body = SendBackTransfer,
-    responses((status = 201, body = TransferView)), params(("id" = TransferId, Path,)))]
+    responses((status = 201, body = TransferView)), params(RequiredKey, ("id" = TransferId, Path,)))]
 #[post("/stock/transfers/{id}/send-back")]
 pub async fn send_back(
     state: web::Data<State>,
@@ -243,7 +243,7 @@ pub struct WriteOffTransfer {
 /// Writes off everything that is in transit, or a part of it. The loss is an adjustment of the location that
 /// sent the goods: the ledger shows their return and their write-off. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "stock", operation_id = "writeOffTransfer", request_body = WriteOffTransfer,
-    responses((status = 201, body = TransferView)), params(("id" = TransferId, Path,)))]
+    responses((status = 201, body = TransferView)), params(RequiredKey, ("id" = TransferId, Path,)))]
 #[post("/stock/transfers/{id}/write-off")]
 pub async fn write_off(
     state: web::Data<State>,
@@ -263,30 +263,28 @@ pub async fn write_off(
 pub struct ListTransfers {
     /// Returns only transfers with this status. Defaults to all.
     status: Option<TransferStatus>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List transfers
 ///
 /// Returns transfers with their lines, newest first.
-#[utoipa::path(tag = "stock", operation_id = "listTransfers", params(ListTransfers),
+#[utoipa::path(tag = "stock", operation_id = "listTransfers", params(ListTransfers, Paging),
     responses((status = 200, body = PageView<TransferView>)))]
 #[get("/stock/transfers")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::StockRead>,
-    Query(query): Query<ListTransfers>,
+    List { query, page }: List<ListTransfers>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &TenantTx| transfer::list(tx, query.status, &page).await;
     let page = state.database.read_snapshot(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, TransferView::from)))
 }
 
 /// Read a transfer
+///
+/// Returns a transfer with its lines, and with the quantities that are still in transit.
 #[utoipa::path(tag = "stock", operation_id = "readTransfer", responses((status = 200, body = TransferView)),
     params(("id" = TransferId, Path,)))]
 #[get("/stock/transfers/{id}")]

@@ -8,16 +8,16 @@ use tenancy::{TenantTx, all};
 use till::cash_movement::{self, CashMovement, NewCashMovement};
 use till::{CashMovementId, ShiftId, shift};
 use utoipa::ToSchema;
-use values::{ActorId, Currency, Money, Reason};
+use values::{ActorId, Amount, Currency, Money, Reason};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::Tag;
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -40,7 +40,7 @@ pub struct CashMovementView {
     shift_id: ShiftId,
     /// The amount. Negative if cash was taken out.
     #[schema(example = "-20.00")]
-    amount: String,
+    amount: Amount,
     /// The reason of the movement.
     reason: Reason,
     /// The user or program that posted the movement; null for the platform.
@@ -67,7 +67,7 @@ impl CashMovementView {
 /// The shift must be open. The amount is not compared with what the drawer should hold, because that would
 /// tell it to the cashier. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "moveCash", request_body = MoveCash,
-    responses((status = 201, body = CashMovementView)), params(("id" = ShiftId, Path,)))]
+    responses((status = 201, body = CashMovementView)), params(RequiredKey, ("id" = ShiftId, Path,)))]
 #[post("/shifts/{id}/cash-movements")]
 pub async fn create(
     state: web::Data<State>,
@@ -97,9 +97,9 @@ pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::TillRead>,
     PathId(id): PathId<ShiftId>,
-    Query(paging): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(paging.limit, paging.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &TenantTx| {
         all((settings::currency(tx), shift::find(tx, id), cash_movement::list(tx, id, &page))).await
     };

@@ -9,11 +9,11 @@ use till::account::{self, Credit, CreditKind, CreditMovement, CustomerCredit};
 use till::voucher_code::VoucherCode;
 use till::{CreditMovementId, SaleId};
 use utoipa::ToSchema;
-use values::{ActorId, Currency};
+use values::{ActorId, Amount, Currency};
 
 use crate::http::caller::{Caller, may};
 use crate::http::extract::{PathId, Query};
-use crate::http::lists::{NoParameters, PageView, Paging, page_request};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -26,10 +26,10 @@ pub struct VoucherView {
     code: Option<VoucherCode>,
     /// The amount that is left.
     #[schema(example = "35.00")]
-    balance: String,
+    balance: Amount,
     /// The currency of the balance.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// The last day on which the voucher can be spent. null if it does not expire.
     expires_on: Option<NaiveDate>,
     issued_at: DateTime<Utc>,
@@ -40,7 +40,7 @@ impl VoucherView {
         Self {
             code: voucher.code,
             balance: currency.format(voucher.balance),
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             expires_on: voucher.expires_on,
             issued_at: voucher.opened_at,
         }
@@ -55,10 +55,10 @@ pub struct CreditMovementView {
     kind: CreditKind,
     /// The change of the balance. For on_account, a positive amount is new debt.
     #[schema(example = "-15.00")]
-    amount: String,
+    amount: Amount,
     /// The balance after the movement.
     #[schema(example = "35.00")]
-    balance_after: String,
+    balance_after: Amount,
     /// The receipt that changed the balance.
     sale_id: SaleId,
     /// true if the void of the receipt changed the balance.
@@ -88,19 +88,19 @@ impl CreditMovementView {
 pub struct CustomerCreditView {
     /// Money that the business keeps for the customer.
     #[schema(example = "20.00")]
-    store_credit: String,
+    store_credit: Amount,
     /// Money that the customer owes.
     #[schema(example = "80.00")]
-    owed: String,
+    owed: Amount,
     /// The credit limit: the largest debt that the customer may have.
     #[schema(example = "250.00")]
-    credit_limit: String,
+    credit_limit: Amount,
     /// The credit limit minus the debt; 0 if the debt is larger.
     #[schema(example = "170.00")]
-    left: String,
+    left: Amount,
     /// The currency of all amounts.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
 }
 
 impl CustomerCreditView {
@@ -111,7 +111,7 @@ impl CustomerCreditView {
             owed: currency.format(credit.owed),
             credit_limit: currency.format(credit.limit),
             left: currency.format(left),
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
         }
     }
 }
@@ -127,9 +127,9 @@ impl CustomerCreditView {
 pub async fn list_vouchers(
     state: web::Data<State>,
     caller: Caller<may::TillApprove>,
-    Query(paging): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(paging.limit, paging.cursor.as_ref())?;
+    let page = page.request()?;
     let list = async |tx: &TenantTx| all((settings::currency(tx), account::vouchers(tx, &page))).await;
     let (currency, page) = state.database.read_snapshot(&caller.scope(), list).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, |voucher| VoucherView::new(voucher, &currency))))
@@ -164,9 +164,9 @@ pub async fn list_voucher_movements(
     state: web::Data<State>,
     caller: Caller<may::TillRead>,
     PathId(code): PathId<VoucherCode>,
-    Query(paging): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(paging.limit, paging.cursor.as_ref())?;
+    let page = page.request()?;
     let list = async |tx: &TenantTx| {
         let movements = account::movements_of_voucher(tx, &code, &page);
         all((settings::currency(tx), account::voucher(tx, &code), movements)).await
@@ -205,9 +205,9 @@ pub async fn list_of_customer(
     state: web::Data<State>,
     caller: Caller<may::CustomersRead>,
     PathId(id): PathId<CustomerId>,
-    Query(paging): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(paging.limit, paging.cursor.as_ref())?;
+    let page = page.request()?;
     let list = async |tx: &TenantTx| {
         let movements = account::movements_of_customer(tx, id, &page);
         all((settings::currency(tx), account::of_customer(tx, id), movements)).await

@@ -10,17 +10,17 @@ use till::payment_matching::{self, Assigned, UnconfirmedPayment};
 use till::register::receipt_reference;
 use till::{MobilePaymentId, PaymentRequestId, RegisterId, SaleId, SalePaymentId};
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Currency, Cursor, Limit, Money, Reason, ShortText};
+use values::{ActorId, Amount, Currency, Money, Reason, ShortText};
 
 use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Once, Submission};
+use crate::http::submission::{Answer, Key, Once, RequiredKey, Submission};
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -38,12 +38,13 @@ pub struct MobilePaymentView {
     till_number: String,
     /// The amount.
     #[schema(example = "450.00")]
-    amount: String,
+    amount: Amount,
     /// The part of the amount that confirms no sale and no order.
     #[schema(example = "0.00")]
-    left: String,
+    left: Amount,
     /// The currency of both amounts.
     #[schema(example = "KES")]
+    #[schema(value_type = Currency)]
     currency: String,
     /// The telephone of the customer, possibly with hidden digits. null if the provider does not report it.
     #[schema(example = "2547*****126")]
@@ -79,7 +80,7 @@ pub struct PaymentUseView {
     order_id: Option<OrderId>,
     /// The amount.
     #[schema(example = "450.00")]
-    amount: String,
+    amount: Amount,
     /// The user or program that assigned the payment, or completed the sale after the report. null if the
     /// number was entered before the report.
     used_by: ActorId,
@@ -132,10 +133,10 @@ pub struct UnconfirmedPaymentView {
     register_id: RegisterId,
     /// The amount of the payment.
     #[schema(example = "450.00")]
-    amount: String,
+    amount: Amount,
     /// The currency of the amount.
     #[schema(example = "KES")]
-    currency: String,
+    currency: Currency,
     /// The number that the cashier entered. null without one.
     #[schema(example = "SKU7Q2M9XT")]
     reference: Option<ShortText>,
@@ -151,7 +152,7 @@ impl UnconfirmedPaymentView {
             sale_reference: receipt_reference(&payment.series, payment.number),
             register_id: payment.register_id,
             amount: currency.format(payment.amount),
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             reference: payment.reference,
             sold_by: payment.sold_by,
             sold_at: payment.sold_at,
@@ -163,10 +164,6 @@ impl UnconfirmedPaymentView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct PaymentFilter {
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
     /// Only payments with this status.
     status: Option<MobilePaymentStatus>,
     /// Only the payment with this number of the transaction, in any letter case.
@@ -202,15 +199,15 @@ pub struct ReopenPayment {}
 /// Returns the payments to the till number of the business that the provider reported, newest first. A
 /// payment with the status open has an unused rest. Complete a sale with the id of the payment, or assign or
 /// dismiss the payment.
-#[utoipa::path(tag = "till", operation_id = "listMobilePayments", params(PaymentFilter),
+#[utoipa::path(tag = "till", operation_id = "listMobilePayments", params(PaymentFilter, Paging),
     responses((status = 200, body = PageView<MobilePaymentView>)))]
 #[get("/mobile-payments")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::TillRead>,
-    Query(filter): Query<PaymentFilter>,
+    List { query: filter, page }: List<PaymentFilter>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(filter.limit, filter.cursor.as_ref())?;
+    let page = page.request()?;
     let wanted = MobilePaymentFilter {
         status: filter.status,
         transaction_id: filter.transaction_id.map(|text| text.as_str().to_uppercase()),
@@ -221,6 +218,8 @@ pub async fn list(
 }
 
 /// Read a payment by mobile money
+///
+/// Returns a payment that the provider of mobile money reported, with the sales and orders that it confirms.
 #[utoipa::path(tag = "till", operation_id = "readMobilePayment",
     responses((status = 200, body = MobilePaymentView)), params(("id" = MobilePaymentId, Path,)))]
 #[get("/mobile-payments/{id}")]
@@ -265,7 +264,8 @@ pub async fn assign(
 /// Closes an open payment that belongs to no sale and no order, for example because it was paid by mistake
 /// and sent back. A dismissed payment confirms nothing. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "dismissMobilePayment", request_body = DismissPayment,
-    responses((status = 200, body = MobilePaymentView)), params(("id" = MobilePaymentId, Path,)))]
+    responses((status = 200, body = MobilePaymentView)),
+    params(RequiredKey, ("id" = MobilePaymentId, Path,)))]
 #[post("/mobile-payments/{id}/dismiss")]
 pub async fn dismiss(
     state: web::Data<State>,
@@ -281,8 +281,9 @@ pub async fn dismiss(
 /// Reopen a payment by mobile money
 ///
 /// Opens a dismissed payment again. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "till", operation_id = "reopenMobilePayment", request_body = ReopenPayment,
-    responses((status = 200, body = MobilePaymentView)), params(("id" = MobilePaymentId, Path,)))]
+#[utoipa::path(tag = "till", operation_id = "reopenMobilePayment",
+    request_body = ReopenPayment,
+    responses((status = 200, body = MobilePaymentView)), params(RequiredKey, ("id" = MobilePaymentId, Path,)))]
 #[post("/mobile-payments/{id}/reopen")]
 pub async fn reopen(
     state: web::Data<State>,
@@ -318,9 +319,9 @@ async fn change<P>(
 pub async fn list_unconfirmed(
     state: web::Data<State>,
     caller: Caller<may::TillRead>,
-    Query(paging): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request::<SalePaymentId>(paging.limit, paging.cursor.as_ref())?;
+    let page = page.request::<SalePaymentId>()?;
     let read = async |tx: &TenantTx| with_currency(tx, payment_matching::unconfirmed(tx, &page)).await;
     let (currency, page) = state.database.read(&caller.scope(), read).await?;
     let view = |payment| UnconfirmedPaymentView::new(payment, &currency);

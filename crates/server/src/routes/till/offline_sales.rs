@@ -1,5 +1,6 @@
 //! Sales that tills made without a connection, and sent later.
 
+use crate::http::codes::Code;
 use std::cell::Cell;
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
@@ -15,17 +16,17 @@ use till::sale_error::SaleError;
 use till::selling::{self, NewSale};
 use till::{RegisterId, SaleId};
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Cursor, Limit, Moment, Money, Note, Reason, ShortText};
+use values::{ActorId, Moment, Money, Note, Reason, ShortText};
 
 use crate::http::body;
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::prices::DiscountText;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Once, Submission};
+use crate::http::submission::{Answer, Key, Once, RequiredKey, Submission};
 use crate::routes::till::receipts;
 use crate::routes::till::sales::{Pay, SellLine};
 
@@ -149,6 +150,7 @@ pub struct OfflineSaleView {
 pub struct OfflineProblemView {
     /// The code of the problem, as in the answers to other requests.
     #[schema(example = "insufficient_stock")]
+    #[schema(value_type = Code)]
     code: String,
     /// The explanation.
     detail: Option<String>,
@@ -207,7 +209,7 @@ fn read(
         may_take_back: false,
         reason: None,
         note: body.note,
-        payments: Pay::all(body.payments)?,
+        payments: Pay::all(body.payments),
         made_offline: Some(MadeOffline {
             sold_at: body.sold_at.time(),
             reference: body.reference,
@@ -248,7 +250,8 @@ async fn store_once<P>(
 /// request changes nothing. Some sales need a decision of a member, for example because stock would become
 /// negative. Such a sale is refused by default, and held with the setting negativeSales: review. A mistake of
 /// the till, such as a wrong soldAt, is always refused. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "till", operation_id = "sendOfflineSale", request_body = SendOfflineSale,
+#[utoipa::path(tag = "till", operation_id = "sendOfflineSale",
+    params(RequiredKey), request_body = SendOfflineSale,
     responses((status = 201, body = OfflineSaleView)))]
 #[post("/offline-sales")]
 pub async fn create(
@@ -324,25 +327,21 @@ fn sent<'a>(new: &'a NewSale, body: &'a Value) -> Result<SentSale<'a>, Problem> 
 pub struct OfflineFilter {
     /// Only sales with this status. Defaults to all.
     status: Option<OfflineSaleStatus>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List offline sales
 ///
 /// Returns the sales that tills made without a connection, newest first. Those with the status held wait
 /// for a member.
-#[utoipa::path(tag = "till", operation_id = "listOfflineSales", params(OfflineFilter),
+#[utoipa::path(tag = "till", operation_id = "listOfflineSales", params(OfflineFilter, Paging),
     responses((status = 200, body = PageView<OfflineSaleView>)))]
 #[get("/offline-sales")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::TillRead>,
-    Query(filter): Query<OfflineFilter>,
+    List { query: filter, page }: List<OfflineFilter>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(filter.limit, filter.cursor.as_ref())?;
+    let page = page.request()?;
     let list = async |tx: &TenantTx| offline_sale::list(tx, filter.status, &page).await;
     let page = state.database.read(&caller.scope(), list).await?;
     let may_see_codes = sees_codes(&caller);
@@ -350,6 +349,8 @@ pub async fn list(
 }
 
 /// Read an offline sale
+///
+/// Returns a sale that a till made without a connection, with the problem that holds it, if there is one.
 #[utoipa::path(tag = "till", operation_id = "readOfflineSale",
     responses((status = 200, body = OfflineSaleView)), params(("id" = SaleId, Path,)))]
 #[get("/offline-sales/{id}")]
@@ -398,7 +399,7 @@ pub async fn complete_held(
 /// Closes a held sale without a receipt, for example because a cashier entered it by hand. The list keeps
 /// discarded sales. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "discardOfflineSale", request_body = DiscardOfflineSale,
-    responses((status = 200, body = OfflineSaleView)), params(("id" = SaleId, Path,)))]
+    responses((status = 200, body = OfflineSaleView)), params(RequiredKey, ("id" = SaleId, Path,)))]
 #[post("/offline-sales/{id}/discard")]
 pub async fn discard(
     state: web::Data<State>,

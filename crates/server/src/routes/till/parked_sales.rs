@@ -11,12 +11,12 @@ use values::{ActorId, Note, ShortText};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::prices::DiscountText;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 use crate::routes::till::sales::SellLine;
 
 #[derive(Deserialize, ToSchema)]
@@ -97,7 +97,7 @@ impl From<ParkedSale> for ParkedSaleView {
 /// Stores the lines of a sale that is completed later. A parked sale has no number and moves no stock. An
 /// agreed price is kept, the list prices are not. Any register can recall it. Requires an Idempotency-Key
 /// header.
-#[utoipa::path(tag = "till", operation_id = "parkSale", request_body = ParkSale,
+#[utoipa::path(tag = "till", operation_id = "parkSale", params(RequiredKey), request_body = ParkSale,
     responses((status = 201, body = ParkedSaleView)))]
 #[post("/parked-sales")]
 pub async fn park(
@@ -133,9 +133,9 @@ pub async fn park(
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::TillRead>,
-    Query(paging): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(paging.limit, paging.cursor.as_ref())?;
+    let page = page.request()?;
     let page = state.database.read(&caller.scope(), async |tx| parked_sale::list(tx, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, ParkedSaleView::from)))
 }

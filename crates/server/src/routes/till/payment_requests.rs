@@ -16,17 +16,17 @@ use till::phone::Phone;
 use till::provider::{AskedPayment, MobileMoney};
 use till::{MobilePaymentId, PaymentRequestId, RegisterId};
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Currency, Cursor, Limit, Money};
+use values::{ActorId, Amount, Currency, Money};
 
 use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Once, Submission};
+use crate::http::submission::{Answer, Key, Once, RequiredKey, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -57,10 +57,10 @@ pub struct PaymentRequestView {
     phone: Phone,
     /// The requested amount. The amount of the payment may differ.
     #[schema(example = "450.00")]
-    amount: String,
+    amount: Amount,
     /// The currency of the amount.
     #[schema(example = "KES")]
-    currency: String,
+    currency: Currency,
     status: PaymentRequestStatus,
     /// The provider's reason why there is no payment. null unless the status is declined or failed.
     #[schema(example = "Request cancelled by user")]
@@ -84,7 +84,7 @@ impl PaymentRequestView {
             register_id: request.register_id,
             phone: request.phone,
             amount: currency.format(request.amount),
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             status: request.status,
             reason: request.reason,
             mobile_payment_id: request.mobile_payment_id,
@@ -109,7 +109,8 @@ fn tag(request: &PaymentRequest) -> Tag {
 /// response does not wait for the customer. Read the request to pay again, or wait for the event
 /// payment_request.ended. Then complete the sale with the mobilePaymentId. Requires the till number of the
 /// business, and an Idempotency-Key header.
-#[utoipa::path(tag = "till", operation_id = "requestPayment", request_body = RequestPayment,
+#[utoipa::path(tag = "till", operation_id = "requestPayment",
+    params(RequiredKey), request_body = RequestPayment,
     responses((status = 201, body = PaymentRequestView)))]
 #[post("/payment-requests")]
 pub async fn create(
@@ -226,10 +227,6 @@ async fn ask<P>(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct RequestFilter {
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
     /// Only requests to pay of this register.
     register_id: Option<RegisterId>,
 }
@@ -237,15 +234,15 @@ pub struct RequestFilter {
 /// List requests to pay
 ///
 /// Returns the requests to pay, newest first.
-#[utoipa::path(tag = "till", operation_id = "listPaymentRequests", params(RequestFilter),
+#[utoipa::path(tag = "till", operation_id = "listPaymentRequests", params(RequestFilter, Paging),
     responses((status = 200, body = PageView<PaymentRequestView>)))]
 #[get("/payment-requests")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::TillRead>,
-    Query(filter): Query<RequestFilter>,
+    List { query: filter, page }: List<RequestFilter>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(filter.limit, filter.cursor.as_ref())?;
+    let page = page.request()?;
     let list =
         async |tx: &TenantTx| with_currency(tx, payment_request::list(tx, filter.register_id, &page)).await;
     let (currency, page) = state.database.read(&caller.scope(), list).await?;
@@ -253,6 +250,8 @@ pub async fn list(
 }
 
 /// Read a request to pay
+///
+/// Returns a request to pay that a telephone shows or has answered.
 #[utoipa::path(tag = "till", operation_id = "readPaymentRequest",
     responses((status = 200, body = PaymentRequestView)), params(("id" = PaymentRequestId, Path,)))]
 #[get("/payment-requests/{id}")]

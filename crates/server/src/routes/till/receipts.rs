@@ -18,7 +18,7 @@ use till::sale_list;
 use till::{ReceiptIssueId, SaleId};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use values::{ActorId, Currency, Email, Money, Name, Note, Percent, ShortText};
+use values::{ActorId, Amount, Currency, Email, Money, Name, Note, Percent, ShortText};
 
 use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
@@ -26,7 +26,7 @@ use crate::http::etag::Tag;
 use crate::http::extract::PathId;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 use crate::routes::till::sale_view::SaleView;
 
 #[derive(Serialize, ToSchema)]
@@ -46,7 +46,7 @@ pub struct SaleReceiptView {
     #[schema(example = json!(["R1-2026-000017"]))]
     returned_from: Vec<String>,
     /// The time of the sale in the time zone of the business.
-    #[schema(example = "2026-11-27T14:05:11.204518")]
+    #[schema(value_type = String, pattern = "^[0-9-]{10}T[0-9:.]{8,}$", example = "2026-11-27T14:05:11.204518")]
     local_time: NaiveDateTime,
     /// The text above the lines. null if there is none.
     header: Option<Note>,
@@ -102,10 +102,10 @@ pub struct TaxTotalView {
     percent: Percent,
     /// The amount without any tax.
     #[schema(example = "14.74")]
-    net: String,
+    net: Amount,
     /// The amount of the tax.
     #[schema(example = "2.36")]
-    tax: String,
+    tax: Amount,
 }
 
 impl TaxTotalView {
@@ -168,6 +168,16 @@ impl From<Issue> for ReceiptIssueView {
     }
 }
 
+values::words! {
+    /// How a receipt stands in a JSON document.
+    pub enum Encoding {
+        /// As text.
+        Utf8 = "utf-8",
+        /// As bytes in base64.
+        Base64 = "base64",
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiptPrintView {
@@ -176,9 +186,8 @@ pub struct ReceiptPrintView {
     /// The media type of the content.
     #[schema(example = "application/pdf")]
     media_type: &'static str,
-    /// utf-8 if the content is the text itself. base64 if it is bytes in base64.
-    #[schema(example = "base64")]
-    encoding: &'static str,
+    /// The encoding of the content.
+    encoding: Encoding,
     /// The receipt in the requested format, in the encoding that encoding names.
     content: String,
 }
@@ -290,8 +299,8 @@ pub async fn print(
         let receipt = names.put_on(receipt);
         let content = issue::render(&receipt, &issue, format, may_list).map_err(Problem::internal)?;
         let (encoding, content) = match content {
-            Content::Text(text) => ("utf-8", text),
-            Content::Bytes(bytes) => ("base64", BASE64_STANDARD.encode(bytes)),
+            Content::Text(text) => (Encoding::Utf8, text),
+            Content::Bytes(bytes) => (Encoding::Base64, BASE64_STANDARD.encode(bytes)),
         };
         let view =
             ReceiptPrintView { issue: issue.into(), media_type: media_type(format), encoding, content };
@@ -323,7 +332,7 @@ pub struct MailReceipt {
 /// receipt was printed or mailed before, it says COPY. Requires an Idempotency-Key header: a repeated
 /// request sends no second mail.
 #[utoipa::path(tag = "till", operation_id = "mailReceipt", request_body = MailReceipt,
-    responses((status = 201, body = ReceiptIssueView)), params(("id" = SaleId, Path,)))]
+    responses((status = 201, body = ReceiptIssueView)), params(RequiredKey, ("id" = SaleId, Path,)))]
 #[post("/sales/{id}/receipt/mails")]
 pub async fn mail(
     state: web::Data<State>,

@@ -7,13 +7,13 @@ use tenancy::TenantTx;
 use till::RegisterId;
 use till::register::{self, NewRegister, Register, RegisterChange, Series};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit, Name};
+use values::Name;
 
 use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
@@ -63,10 +63,6 @@ pub struct ListRegisters {
     /// Whether archived registers are listed, too. Defaults to false.
     #[serde(default)]
     archived: bool,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -104,15 +100,15 @@ impl From<Register> for RegisterView {
 /// List registers
 ///
 /// Returns the registers that are not archived, oldest first.
-#[utoipa::path(tag = "till", operation_id = "listRegisters", params(ListRegisters),
+#[utoipa::path(tag = "till", operation_id = "listRegisters", params(ListRegisters, Paging),
     responses((status = 200, body = PageView<RegisterView>)))]
 #[get("/registers")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::TillRead>,
-    Query(query): Query<ListRegisters>,
+    List { query, page }: List<ListRegisters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let list = async |tx: &TenantTx| register::list(tx, query.archived, &page).await;
     let page = state.database.read(&caller.scope(), list).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, RegisterView::from)))
@@ -134,6 +130,8 @@ fn check_device(state: &State, device: Option<&str>) -> Result<(), Problem> {
 }
 
 /// Create a register
+///
+/// The series of a register begins the numbers of its receipts. It cannot be changed later.
 #[utoipa::path(tag = "till", operation_id = "createRegister", request_body = CreateRegister,
     responses((status = 201, body = RegisterView)))]
 #[post("/registers")]
@@ -154,6 +152,8 @@ pub async fn create(
 }
 
 /// Read a register
+///
+/// Returns a register, also if it is archived.
 #[utoipa::path(tag = "till", operation_id = "readRegister", responses((status = 200, body = RegisterView)),
     params(("id" = RegisterId, Path,)))]
 #[get("/registers/{id}")]

@@ -11,7 +11,7 @@ use till::approval::{self, Approval, Approves};
 use till::selling::{Back, NewSale};
 use till::{RegisterId, SaleId, sale_list, sale_void};
 use utoipa::ToSchema;
-use values::{ActorId, Money, NonNegative, Note, Reason};
+use values::{ActorId, Amount, Money, NonNegative, Note, Reason};
 
 use crate::http::caller::{Member, may};
 use crate::http::client;
@@ -20,7 +20,7 @@ use crate::http::extract::{Json, PathId};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 use crate::routes::till::sale_view::{self, SaleView};
 use crate::routes::till::sales::{Pay, TakeBack, complete};
 
@@ -82,7 +82,7 @@ impl RefundSale {
 /// receipt with a number of its own. At most what was sold and has not come back can be refunded. Requires
 /// the permission till.approve or an approval, and an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "refundSale", request_body = RefundSale,
-    responses((status = 201, body = SaleView)), params(("id" = SaleId, Path,)))]
+    responses((status = 201, body = SaleView)), params(RequiredKey, ("id" = SaleId, Path,)))]
 #[post("/sales/{id}/refunds")]
 pub async fn refund(
     state: web::Data<State>,
@@ -103,7 +103,7 @@ pub async fn refund(
         may_take_back: once.caller.may(Permission::TillApprove),
         reason: Some(body.reason),
         note: body.note,
-        payments: Pay::all(body.payments)?,
+        payments: Pay::all(body.payments),
         made_offline: None,
     };
     complete(&state, &once, &new).await
@@ -163,7 +163,7 @@ pub struct ApprovalView {
     approves: Approves,
     /// The largest discount, or the largest amount that is given back. null for a void.
     #[schema(example = "12.50")]
-    amount: Option<String>,
+    amount: Option<Amount>,
     /// The member who approved.
     approved_by: ActorId,
     /// The time at which the approval ends.

@@ -10,7 +10,7 @@ use till::sale_payment::SalePayment;
 use till::voucher_code::VoucherCode;
 use till::{MobilePaymentId, RegisterId, SaleId, SaleLineId, ShiftId};
 use utoipa::ToSchema;
-use values::{ActorId, Currency, Money, Name, Note, Quantity, Reason, ShortText, Sku};
+use values::{ActorId, Amount, Currency, Money, Name, Note, Quantity, Reason, ShortText, Sku};
 
 use crate::http::etag::Tag;
 use crate::http::prices::{BundleView, ChargedTaxView};
@@ -38,29 +38,29 @@ pub struct SaleView {
     customer_id: Option<CustomerId>,
     /// The currency of all amounts.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// The sum of the sold lines before discounts: quantity times price, or the amount on a scale's label.
     #[schema(example = "19.00")]
-    subtotal: String,
+    subtotal: Amount,
     /// The sum of all discounts on the sold lines.
     #[schema(example = "1.90")]
-    discount: String,
+    discount: Amount,
     /// The amount of the returns, including taxes.
     #[schema(example = "0.00")]
-    returned: String,
+    returned: Amount,
     /// The taxes of the sold lines less those of the returns.
     #[schema(example = "2.73")]
-    tax: String,
+    tax: Amount,
     /// The amount of the sold lines minus the returns, including taxes. If negative, it was paid back.
     #[schema(example = "17.10")]
-    total: String,
+    total: Amount,
     /// The amount that rounding of cash added; negative if cash was rounded down. The payments add up to
     /// the total plus this amount.
     #[schema(example = "0.00")]
-    rounding: String,
+    rounding: Amount,
     /// The cash that the customer got back as change.
     #[schema(example = "2.90")]
-    change: String,
+    change: Amount,
     /// The sold lines.
     lines: Vec<SaleLineView>,
     /// The articles that came back from earlier receipts, and the amounts that were given back for them.
@@ -100,29 +100,29 @@ pub struct SaleLineView {
     quantity: Quantity,
     /// The price of one unit, before discounts. Without taxes if the customer is tax-exempt.
     #[schema(example = "9.50")]
-    price: String,
+    price: Amount,
     /// The list price of one unit at the time of the sale. Without taxes if the customer is tax-exempt.
     #[schema(example = "9.50")]
-    list_price: String,
+    list_price: Amount,
     /// The reason for a price other than the list price. null if the list price applies.
     price_reason: Option<Reason>,
     /// The discount on the line plus the line's share of the discount on the sale.
     #[schema(example = "1.90")]
-    discount: String,
+    discount: Amount,
     /// The taxes of the line, one entry for each rate.
     taxes: Vec<ChargedTaxView>,
     /// The sum of the taxes of the line.
     #[schema(example = "2.73")]
-    tax: String,
+    tax: Amount,
     /// The amount of the line, including discounts and taxes.
     #[schema(example = "17.10")]
-    total: String,
+    total: Amount,
     note: Option<Note>,
     /// The quantity that came back later, in sale units.
     returned: Quantity,
     /// The part of the total that was given back later.
     #[schema(example = "0.00")]
-    refunded: String,
+    refunded: Amount,
     /// The bundle to which the line belongs. The line's price is then a share of the bundle's price. null
     /// if the article was sold on its own.
     bundle: Option<BundleView>,
@@ -147,12 +147,12 @@ pub struct SaleReturnView {
     restocked: bool,
     /// The amount that was given back, including taxes.
     #[schema(example = "9.50")]
-    amount: String,
+    amount: Amount,
     /// The taxes in the amount, one entry for each rate.
     taxes: Vec<ChargedTaxView>,
     /// The sum of the taxes in the amount.
     #[schema(example = "1.52")]
-    tax: String,
+    tax: Amount,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -161,10 +161,10 @@ pub struct SalePaymentView {
     method: SaleMethod,
     /// The amount without change. Negative if it was paid back, or put into credit.
     #[schema(example = "17.10")]
-    amount: String,
+    amount: Amount,
     /// The cash that the customer handed over. null for other methods, and for cash that was paid back.
     #[schema(example = "20.00")]
-    tendered: Option<String>,
+    tendered: Option<Amount>,
     /// The number of the transaction at the bank, the card terminal or the provider. null if none was sent.
     reference: Option<ShortText>,
     /// The reported payment by mobile money that confirms this payment. null for other methods, and while no
@@ -176,7 +176,7 @@ pub struct SalePaymentView {
     voucher_code: Option<VoucherCode>,
     /// The balance of the voucher, the store credit or the debt after the payment. null for other methods.
     #[schema(example = "35.00")]
-    credit_balance: Option<String>,
+    credit_balance: Option<Amount>,
 }
 
 /// The present state of a sale. A payment may be confirmed later, without a change of the sale.
@@ -201,7 +201,7 @@ impl SaleView {
             shift_id: sale.shift_id,
             location_id: sale.location_id,
             customer_id: sale.customer_id,
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
             subtotal: money(sale.subtotal),
             discount: money(sale.discount),
             returned: money(sale.returned),

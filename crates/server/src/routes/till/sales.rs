@@ -1,7 +1,7 @@
 //! Sales at the registers: completed, listed, read.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use identity::Permission;
 use inventory::{CustomerId, VariantId, settings};
 use serde::Deserialize;
@@ -15,22 +15,22 @@ use till::selling::{self, Back, NewSale};
 use till::voucher_code::VoucherCode;
 use till::{MobilePaymentId, RegisterId, SaleId, SaleLineId, ShiftId};
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 use values::{
-    ActorId, Barcode, Cursor, Limit, Money, NonNegative, Note, Positive, Quantity, Reason, ShortText, Sku,
-    is_plain_day,
+    ActorId, AnyId, Barcode, Day, Money, NonNegative, Note, Positive, Quantity, Reason, ShortText, Sku,
 };
 
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag;
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::money::with_currency;
 use crate::http::prices::{DiscountText, agreed_price};
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Once, Submission};
+use crate::http::submission::{Answer, Key, Once, RequiredKey, Submission};
 use crate::routes::till::receipts;
 use crate::routes::till::sale_view::{self, SaleView};
 
@@ -134,22 +134,19 @@ pub struct Pay {
     #[schema(example = "7KQP-2M9X-TA4V-HB3D")]
     voucher_code: Option<VoucherCode>,
     /// The last day on which a new voucher can be spent; ignored for other vouchers. Defaults to no expiry.
-    expires_on: Option<NaiveDate>,
+    expires_on: Option<Day>,
 }
 
 impl Pay {
-    fn checked(self, index: usize) -> Result<NewSalePayment, Problem> {
+    fn into_new(self) -> NewSalePayment {
         let Self { method, amount, reference, mobile_payment_id, voucher_code, expires_on } = self;
-        if !expires_on.is_none_or(is_plain_day) {
-            let message = "the day must be from 2000-01-01 to 9999-12-31";
-            return Err(Problem::invalid(format!("/payments/{index}/expiresOn"), Code::InvalidDay, message));
-        }
-        Ok(NewSalePayment { method, amount, reference, mobile_payment_id, voucher_code, expires_on })
+        let expires_on = expires_on.map(Day::date);
+        NewSalePayment { method, amount, reference, mobile_payment_id, voucher_code, expires_on }
     }
 
     /// The payments of a receipt.
-    pub(super) fn all(payments: Vec<Self>) -> Result<Vec<NewSalePayment>, Problem> {
-        payments.into_iter().enumerate().map(|(index, pay)| pay.checked(index)).collect()
+    pub(super) fn all(payments: Vec<Self>) -> Vec<NewSalePayment> {
+        payments.into_iter().map(Self::into_new).collect()
     }
 }
 
@@ -200,7 +197,7 @@ impl Sell {
             may_take_back: may_approve,
             reason: self.reason,
             note: self.note,
-            payments: Pay::all(self.payments)?,
+            payments: Pay::all(self.payments),
             made_offline: None,
         })
     }
@@ -237,7 +234,7 @@ pub(super) async fn complete<P>(
 /// To sell a voucher of 50.00, send two payments: 50.00 by cash and -50.00 by voucher. In the same way, a
 /// negative payment by store_credit adds store credit, and one by on_account pays a debt. Requires an
 /// Idempotency-Key header.
-#[utoipa::path(tag = "till", operation_id = "sell", request_body = Sell,
+#[utoipa::path(tag = "till", operation_id = "sell", params(RequiredKey), request_body = Sell,
     responses((status = 201, body = SaleView)))]
 #[post("/sales")]
 pub async fn create(
@@ -259,7 +256,7 @@ pub struct ListSales {
     /// Returns only sales to this customer. Defaults to all.
     customer_id: Option<CustomerId>,
     /// Returns only sales of this user or program. Defaults to all.
-    sold_by: Option<uuid::Uuid>,
+    sold_by: Option<AnyId>,
     /// Returns only sales with a payment by this method. Defaults to all.
     method: Option<SaleMethod>,
     /// Returns only sales with this status. Defaults to all.
@@ -271,10 +268,6 @@ pub struct ListSales {
     from: Option<DateTime<Utc>>,
     /// Returns only sales completed before this time.
     until: Option<DateTime<Utc>>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// The series and the number of a printed number, such as `R1-2026-000042`.
@@ -289,33 +282,32 @@ fn number_of(reference: &str) -> Option<(String, i64)> {
 ///
 /// Returns receipts with their lines and payments, newest first: sales, refunds, exchanges and deposits,
 /// including voided ones.
-#[utoipa::path(tag = "till", operation_id = "listSales", params(ListSales),
+#[utoipa::path(tag = "till", operation_id = "listSales", params(ListSales, Paging),
     responses((status = 200, body = PageView<SaleView>)))]
 #[get("/sales")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::TillRead>,
-    Query(query): Query<ListSales>,
+    List { query, page }: List<ListSales>,
 ) -> Result<HttpResponse, Problem> {
     let number = match &query.reference {
         None => None,
         Some(reference) => Some(number_of(reference).ok_or_else(|| {
-            let detail = "reference must be a printed number such as R1-2026-000042.";
-            Problem::new(Code::InvalidQuery, detail)
+            Problem::invalid_parameter("reference", "it must be a printed number such as R1-2026-000042")
         })?),
     };
     let filter = SaleFilter {
         register_id: query.register_id,
         shift_id: query.shift_id,
         customer_id: query.customer_id,
-        sold_by: query.sold_by.map(ActorId::program),
+        sold_by: query.sold_by.map(|id| ActorId::program(Uuid::from(id))),
         method: query.method,
         number,
         is_voided: query.status.map(|status| status == SaleStatus::Voided),
         from: query.from,
         until: query.until,
     };
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let list = async |tx: &TenantTx| all((settings::currency(tx), sale_list::list(tx, &filter, &page))).await;
     let (currency, page) = state.database.read_snapshot(&caller.scope(), list).await?;
     let may_list = caller.may(Permission::TillApprove);
@@ -324,6 +316,8 @@ pub async fn list(
 }
 
 /// Read a sale
+///
+/// Returns a sale or refund with its lines and payments.
 #[utoipa::path(tag = "till", operation_id = "readSale", responses((status = 200, body = SaleView)),
     params(("id" = SaleId, Path,)))]
 #[get("/sales/{id}")]

@@ -13,18 +13,18 @@ use till::shift_close::{self, Counted, NewClose, NewCount, Step};
 use till::shift_report::{self, DenominationReport, ShiftReport};
 use till::{RegisterId, ShiftId};
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Currency, Cursor, Limit, Money, NonNegative, Positive, Reason};
+use values::{ActorId, Amount, Currency, Money, NonNegative, Positive, Reason};
 
 use crate::http::caller::{Caller, Member, may, role_lacks};
 use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Json, PathId, Query};
-use crate::http::lists::{NoParameters, PageView, page_request};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, RequiredKey, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -116,7 +116,7 @@ pub struct ShiftView {
     overdue: bool,
     /// The cash in the drawer at the beginning.
     #[schema(example = "150.00")]
-    opening_float: String,
+    opening_float: Amount,
     /// The user or program that opened the shift; null for the platform.
     opened_by: ActorId,
     opened_at: DateTime<Utc>,
@@ -124,7 +124,7 @@ pub struct ShiftView {
     counts: Vec<ShiftCountView>,
     /// The sum of the differences. null before the count.
     #[schema(example = "-1.50")]
-    difference: Option<String>,
+    difference: Option<Amount>,
     /// The reason of the difference.
     difference_reason: Option<Reason>,
     /// The member who approved the difference.
@@ -146,13 +146,13 @@ pub struct ShiftCountView {
     method: PaymentMethod,
     /// The amount that was counted.
     #[schema(example = "103.50")]
-    counted: String,
+    counted: Amount,
     /// The amount that should have been there.
     #[schema(example = "105.00")]
-    expected: String,
+    expected: Amount,
     /// The counted amount less the expected one.
     #[schema(example = "-1.50")]
-    difference: String,
+    difference: Amount,
     /// The notes and coins, if they were counted one by one.
     denominations: Vec<DenominationReport>,
 }
@@ -210,26 +210,22 @@ pub struct ListShifts {
     from: Option<DateTime<Utc>>,
     /// Returns only shifts opened before this time.
     until: Option<DateTime<Utc>>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List shifts
 ///
 /// Returns shifts, newest first.
-#[utoipa::path(tag = "till", operation_id = "listShifts", params(ListShifts),
+#[utoipa::path(tag = "till", operation_id = "listShifts", params(ListShifts, Paging),
     responses((status = 200, body = PageView<ShiftView>)))]
 #[get("/shifts")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::TillRead>,
-    Query(query): Query<ListShifts>,
+    List { query, page }: List<ListShifts>,
 ) -> Result<HttpResponse, Problem> {
-    let ListShifts { register_id, status, from, until, limit, cursor } = query;
+    let ListShifts { register_id, status, from, until } = query;
     let filter = ShiftFilter { register_id, status, from, until };
-    let page = page_request(limit, cursor.as_ref())?;
+    let page = page.request()?;
     let list = async |tx: &TenantTx| all((settings::currency(tx), shift::list(tx, &filter, &page))).await;
     let (currency, page) = state.database.read_snapshot(&caller.scope(), list).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, |shift| ShiftView::new(shift, &currency))))
@@ -239,7 +235,7 @@ pub async fn list(
 ///
 /// Begins the work at a register, with the counted cash in its drawer. A register has one shift that is not
 /// closed. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "till", operation_id = "openShift", request_body = OpenShift,
+#[utoipa::path(tag = "till", operation_id = "openShift", params(RequiredKey), request_body = OpenShift,
     responses((status = 201, body = ShiftView)))]
 #[post("/shifts")]
 pub async fn open(
@@ -259,6 +255,8 @@ pub async fn open(
 }
 
 /// Read a shift
+///
+/// Returns a shift with the counts of its drawer, if it is closed.
 #[utoipa::path(tag = "till", operation_id = "readShift", responses((status = 200, body = ShiftView)),
     params(("id" = ShiftId, Path,)))]
 #[get("/shifts/{id}")]
@@ -282,7 +280,7 @@ pub async fn show(
 /// the difference, too. A closed shift has a Z report. A shift that somebody else has opened requires the
 /// permission till.approve. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "closeShift", request_body = CloseShift,
-    responses((status = 200, body = ShiftView)), params(("id" = ShiftId, Path,)))]
+    responses((status = 200, body = ShiftView)), params(RequiredKey, ("id" = ShiftId, Path,)))]
 #[post("/shifts/{id}/close")]
 pub async fn close(
     state: web::Data<State>,

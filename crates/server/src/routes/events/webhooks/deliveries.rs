@@ -1,5 +1,6 @@
 //! The deliveries of a webhook: the log, and test messages.
 
+use crate::routes::events::topics::TopicName;
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use events::webhooks::attempt::Outcome;
@@ -9,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use values::{Cursor, Limit};
+use values::AnyId;
 
 use crate::http::caller::{Member, may};
-use crate::http::extract::{PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::PathId;
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -27,6 +28,7 @@ pub struct WebhookDeliveryView {
     event_id: Uuid,
     /// The topic. Test messages have the topic webhook.test.
     #[schema(example = "order.placed")]
+    #[schema(value_type = TopicName)]
     topic: String,
     /// Why the message was sent.
     kind: DeliveryKind,
@@ -67,30 +69,26 @@ impl From<Delivery> for WebhookDeliveryView {
 #[into_params(parameter_in = Query)]
 pub struct ListWebhookDeliveries {
     /// Only attempts to post this event.
-    event_id: Option<Uuid>,
+    event_id: Option<AnyId>,
     /// Only attempts with this outcome.
     outcome: Option<Outcome>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List deliveries
 ///
 /// Returns the attempts to post messages to the webhook, newest first. Attempts are kept for 14 days.
-#[utoipa::path(tag = "webhooks", operation_id = "listWebhookDeliveries", params(ListWebhookDeliveries,
+#[utoipa::path(tag = "webhooks", operation_id = "listWebhookDeliveries", params(ListWebhookDeliveries, Paging,
     ("id" = EndpointId, Path,)), responses((status = 200, body = PageView<WebhookDeliveryView>)))]
 #[get("/webhooks/{id}/deliveries")]
 pub async fn list(
     state: web::Data<State>,
     member: Member<may::WebhooksManage>,
     PathId(id): PathId<EndpointId>,
-    Query(query): Query<ListWebhookDeliveries>,
+    List { query, page }: List<ListWebhookDeliveries>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = member.tenant.id;
-    let page = page_request(query.limit, query.cursor.as_ref())?;
-    let filter = DeliveryFilter { event: query.event_id, outcome: query.outcome };
+    let page = page.request()?;
+    let filter = DeliveryFilter { event: query.event_id.map(Uuid::from), outcome: query.outcome };
     let read = async |tx: &SharedTx| {
         let endpoint = endpoint::find(tx, tenant, id).await?;
         let page = delivery::list(tx, tenant, id, filter, &page).await?;

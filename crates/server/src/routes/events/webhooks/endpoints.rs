@@ -1,5 +1,6 @@
 //! The endpoints of webhooks: made, changed and deleted.
 
+use crate::routes::events::topics::ChosenTopic;
 use actix_web::http::header;
 use actix_web::{HttpResponse, delete, get, patch, post, web};
 use chrono::TimeDelta;
@@ -12,13 +13,13 @@ use identity::auth_event::By;
 use serde::Deserialize;
 use tenancy::{SharedScope, SharedTx};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit, Note};
+use values::Note;
 
 use crate::http::caller::{Member, may};
 use crate::http::client;
 use crate::http::codes::Code;
-use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, page_request};
+use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -38,6 +39,7 @@ pub struct CreateWebhook {
     /// The topics: names such as order.placed, and groups such as order.*. You must have the permission for
     /// each topic. Defaults to all topics.
     #[schema(max_items = 100)]
+    #[schema(value_type = Option<Vec<ChosenTopic>>)]
     topics: Option<Vec<String>>,
 }
 
@@ -57,6 +59,7 @@ pub struct ChangeWebhook {
     /// were passed over are not sent later.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(max_items = 100)]
+    #[schema(value_type = Option<Vec<ChosenTopic>>)]
     topics: Option<Vec<String>>,
 }
 
@@ -75,10 +78,6 @@ pub struct RotateWebhookSecret {
 pub struct ListWebhooks {
     /// The status. Defaults to all.
     status: Option<EndpointStatus>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 fn address(state: &State, text: &str) -> Result<WebhookAddress, Problem> {
@@ -115,16 +114,16 @@ const MOST_TOPICS: usize = 100;
 /// List webhooks
 ///
 /// Returns the webhooks of the business, newest first.
-#[utoipa::path(tag = "webhooks", operation_id = "listWebhooks", params(ListWebhooks),
+#[utoipa::path(tag = "webhooks", operation_id = "listWebhooks", params(ListWebhooks, Paging),
     responses((status = 200, body = PageView<WebhookView>)))]
 #[get("/webhooks")]
 pub async fn list(
     state: web::Data<State>,
     member: Member<may::WebhooksManage>,
-    Query(query): Query<ListWebhooks>,
+    List { query, page }: List<ListWebhooks>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = member.tenant.id;
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let read = async |tx: &SharedTx| endpoint::list(tx, tenant, query.status, &page).await;
     let page = state.database.read_shared(SharedScope::Tenant(tenant), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, WebhookView::from)))
@@ -168,6 +167,8 @@ pub async fn create(
 }
 
 /// Read a webhook
+///
+/// Returns a webhook with its position among the events, without its secret.
 #[utoipa::path(tag = "webhooks", operation_id = "readWebhook", responses((status = 200, body = WebhookView)),
     params(("id" = EndpointId, Path,)))]
 #[get("/webhooks/{id}")]

@@ -8,8 +8,7 @@ use identity::auth_event::By;
 use serde::Deserialize;
 use tenancy::{SharedScope, SharedTx};
 use utoipa::ToSchema;
-use uuid::Uuid;
-use values::Moment;
+use values::{AnyId, Moment};
 
 use crate::http::caller::{Member, may};
 use crate::http::client;
@@ -32,7 +31,7 @@ pub struct ResumeWebhook {
 #[schema(example = json!({"from": "2026-11-02T10:00:00Z", "to": "2026-11-02T11:00:00Z"}))]
 pub struct ReplayWebhook {
     /// The id of an event: the webhook-id of its message.
-    event_id: Option<Uuid>,
+    event_id: Option<AnyId>,
     /// The start of a span of time, which is included.
     from: Option<Moment>,
     /// The end of the span, which is included.
@@ -42,7 +41,7 @@ pub struct ReplayWebhook {
 impl ReplayWebhook {
     fn replayed(self) -> Result<Replayed, Problem> {
         match (self.event_id, self.from, self.to) {
-            (Some(event), None, None) => Ok(Replayed::Event(event)),
+            (Some(event), None, None) => Ok(Replayed::Event(event.into())),
             (None, Some(from), Some(to)) if from.time() <= to.time() => {
                 Ok(Replayed::Span(from.time(), to.time()))
             }

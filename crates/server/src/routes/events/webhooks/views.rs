@@ -1,5 +1,6 @@
 //! Endpoints as the API shows them.
 
+use crate::routes::events::topics::ChosenTopic;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use chrono::{DateTime, Utc};
@@ -24,6 +25,7 @@ pub struct WebhookView {
     description: Option<String>,
     /// The topics that are sent: names such as order.placed, and groups such as order.*. Empty: all topics.
     #[schema(example = json!(["order.*", "sale.completed"]))]
+    #[schema(value_type = Vec<ChosenTopic>)]
     topics: Vec<String>,
     /// The status. failed: the webhook accepted no event for days, answered 410, or events that it did not
     /// get were deleted. A paused or failed webhook gets the missed events that are still kept when it is

@@ -1,13 +1,12 @@
 //! The report on adjustments: shrinkage, and its reasons.
 
 use actix_web::{HttpResponse, get, web};
-use chrono::NaiveDate;
 use insight::adjustment_report::{self, Adjusted, AdjustedBy};
 use inventory::movement::Kind;
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::{Currency, Quantity};
+use values::{Amount, Currency, Day, Quantity};
 
 use crate::http::caller::{Caller, may};
 use crate::http::extract::Query;
@@ -41,7 +40,7 @@ pub struct AdjustedView {
     /// The added stock minus the removed stock, at the cost of each movement. A negative value is a loss.
     /// Stock without a known cost has the cost zero.
     #[schema(example = "-0.80")]
-    value: String,
+    value: Amount,
 }
 
 impl AdjustedView {
@@ -65,9 +64,9 @@ impl AdjustedView {
 #[into_params(parameter_in = Query)]
 pub struct ReportAdjustments {
     /// The first day, in the time zone of the business. Defaults to 29 days before the last day.
-    from: Option<NaiveDate>,
+    from: Option<Day>,
     /// The last day, which is included. Defaults to today.
-    to: Option<NaiveDate>,
+    to: Option<Day>,
     /// The group of changes for each row. Defaults to reason.
     by: Option<AdjustedBy>,
     /// previous: the JSON response also has the report of the same number of days before. Defaults to no

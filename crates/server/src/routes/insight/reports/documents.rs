@@ -1,7 +1,7 @@
 //! The documents behind a figure of the report on sales.
 
 use actix_web::{HttpResponse, get, web};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use insight::sales_report::{self, DocumentId, DocumentKind, SalesBy, SalesDocument};
 use inventory::counter::Counter;
 use inventory::settings;
@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use till::register::receipt_reference;
 use utoipa::{IntoParams, ToSchema};
-use values::{Currency, Cursor, Limit, ShortText};
+use values::{Amount, Currency, Day, ShortText};
 
 use crate::http::caller::{Caller, may};
-use crate::http::extract::Query;
-use crate::http::lists::{PageView, page_request};
+use crate::http::lists::{List, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::routes::insight::reports::span_of;
@@ -31,16 +30,16 @@ pub struct SalesDocumentView {
     moved_at: DateTime<Utc>,
     /// The part of the figure: what was sold minus what was refunded, including taxes.
     #[schema(example = "11.60")]
-    net: String,
+    net: Amount,
     /// The taxes in net.
     #[schema(example = "1.60")]
-    tax: String,
+    tax: Amount,
     /// The cost of the goods.
     #[schema(example = "3.20")]
-    cost: String,
+    cost: Amount,
     /// The currency of all amounts.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
 }
 
 impl SalesDocumentView {
@@ -56,7 +55,7 @@ impl SalesDocumentView {
             net: currency.format(document.net),
             tax: currency.format_rounded(document.tax),
             cost: currency.format_rounded(document.cost),
-            currency: currency.code().to_owned(),
+            currency: currency.clone(),
         }
     }
 }
@@ -66,33 +65,29 @@ impl SalesDocumentView {
 #[into_params(parameter_in = Query)]
 pub struct ReportDocuments {
     /// The first day, as in the report. Defaults to 29 days before the last day.
-    from: Option<NaiveDate>,
+    from: Option<Day>,
     /// The last day, which is included. Defaults to today.
-    to: Option<NaiveDate>,
+    to: Option<Day>,
     /// The group of sales, as in the report. Defaults to day.
     by: Option<SalesBy>,
     /// The key of the row. Defaults to the row without a key.
     #[param(example = "2026-11-25")]
     key: Option<ShortText>,
-    /// The number of rows on a page, 1 to 100. Defaults to 50.
-    limit: Option<Limit>,
-    /// The nextCursor of the previous page. Defaults to the first page.
-    cursor: Option<Cursor>,
 }
 
 /// List the documents behind a figure of sales
 ///
 /// Returns the orders and sales that a row of the report on sales consists of, newest first: those with the
 /// key of the row in its group. Their net amounts add up to that of the row.
-#[utoipa::path(tag = "insight", operation_id = "listReportedDocuments", params(ReportDocuments),
+#[utoipa::path(tag = "insight", operation_id = "listReportedDocuments", params(ReportDocuments, Paging),
     responses((status = 200, body = PageView<SalesDocumentView>)))]
 #[get("/reports/sales/documents")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::ReportsRead>,
-    Query(query): Query<ReportDocuments>,
+    List { query, page }: List<ReportDocuments>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = page.request()?;
     let (by, key) = (query.by.unwrap_or(SalesBy::Day), query.key.as_ref().map(ShortText::as_str));
     let work = async |tx: &TenantTx| {
         let (currency, today) = all((settings::currency(tx), settings::today(tx))).await?;

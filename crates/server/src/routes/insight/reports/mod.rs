@@ -18,9 +18,8 @@ use inventory::settings;
 use serde::Serialize;
 use tenancy::{DbError, TenantScope, TenantTx, all};
 use utoipa::ToSchema;
-use values::Currency;
+use values::{Currency, Day};
 
-use crate::http::codes::Code;
 use crate::http::csv;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -62,7 +61,7 @@ pub struct SpanReportView<T> {
     to: NaiveDate,
     /// The currency of all amounts.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// The sum of all rows, including rows that are not in data.
     total: T,
     /// The rows of the report.
@@ -99,7 +98,7 @@ struct SpanReport<R> {
 async fn read_span<R: Exact>(
     state: &State,
     scope: &TenantScope,
-    (from, to): (Option<NaiveDate>, Option<NaiveDate>),
+    (from, to): (Option<Day>, Option<Day>),
     compare: Option<Compare>,
     read: impl AsyncFn(&TenantTx, Span) -> Result<Report<R>, DbError>,
 ) -> Result<SpanReport<R>, Problem> {
@@ -122,10 +121,9 @@ async fn read_span<R: Exact>(
     })
 }
 
-fn span_of(from: Option<NaiveDate>, to: Option<NaiveDate>, today: NaiveDate) -> Result<Span, Problem> {
-    Span::of(from, to, today).map_err(|error| {
-        Problem::new(Code::InvalidQuery, format!("Change the query parameter from or to: {error}."))
-    })
+fn span_of(from: Option<Day>, to: Option<Day>, today: NaiveDate) -> Result<Span, Problem> {
+    Span::of(from.map(Day::date), to.map(Day::date), today)
+        .map_err(|error| Problem::invalid_parameter(if from.is_some() { "from" } else { "to" }, error))
 }
 
 /// Answers with a report over days.
@@ -147,7 +145,7 @@ fn respond<R: TableRow, T: Serialize>(
         let (total, data) = rows(report);
         PreviousView { from: span.first, to: span.last, total, data }
     });
-    let (from, to, currency) = (span.first, span.last, currency.code().to_owned());
+    let (from, to, currency) = (span.first, span.last, currency.clone());
     Ok(HttpResponse::Ok().json(SpanReportView { from, to, currency, total, data, more, previous }))
 }
 
@@ -155,8 +153,8 @@ fn respond<R: TableRow, T: Serialize>(
 fn file(table: &Table, format: ReportFormat) -> Result<HttpResponse, Problem> {
     const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
     if table.has_more {
-        let detail = "The report has too many rows for a file. Choose fewer days or another grouping.";
-        return Err(Problem::new(Code::InvalidQuery, detail));
+        let message = "the report has too many rows for a file; choose fewer days or another grouping";
+        return Err(Problem::invalid_parameter("format", message));
     }
     if format == ReportFormat::Csv {
         return Ok(csv::response(table.name).body(table.csv().map_err(Problem::internal)?));

@@ -1,12 +1,11 @@
 //! The report on payments.
 
 use actix_web::{HttpResponse, get, web};
-use chrono::NaiveDate;
 use insight::payment_report::{self, Payments, PaymentsBy};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::Currency;
+use values::{Amount, Currency, Day};
 
 use crate::http::caller::{Caller, may};
 use crate::http::extract::Query;
@@ -29,13 +28,13 @@ pub struct PaymentsView {
     payments: i64,
     /// The payments that came in. Cash counts without change.
     #[schema(example = "230.00")]
-    received: String,
+    received: Amount,
     /// The payments that were paid back, or put into credit.
     #[schema(example = "10.00")]
-    paid_back: String,
+    paid_back: Amount,
     /// received minus paidBack.
     #[schema(example = "220.00")]
-    net: String,
+    net: Amount,
 }
 
 impl PaymentsView {
@@ -56,9 +55,9 @@ impl PaymentsView {
 #[into_params(parameter_in = Query)]
 pub struct ReportPayments {
     /// The first day, in the time zone of the business. Defaults to 29 days before the last day.
-    from: Option<NaiveDate>,
+    from: Option<Day>,
     /// The last day, which is included. Defaults to today.
-    to: Option<NaiveDate>,
+    to: Option<Day>,
     /// The group of payments for each row. Defaults to method.
     by: Option<PaymentsBy>,
     /// previous: the JSON response also has the report of the same number of days before. Defaults to no

@@ -1,12 +1,11 @@
 //! The report on sales.
 
 use actix_web::{HttpResponse, get, web};
-use chrono::NaiveDate;
 use insight::sales_report::{self, Sales, SalesBy};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::{Currency, Quantity};
+use values::{Amount, Currency, Day, Quantity};
 
 use crate::http::caller::{Caller, may};
 use crate::http::extract::Query;
@@ -35,24 +34,24 @@ pub struct SalesView {
     /// The quantity returned, in sale units.
     returned: Quantity,
     /// The discounts on the sold goods.
-    discount: String,
+    discount: Amount,
     /// The amount due for the sold goods, including taxes.
-    total: String,
+    total: Amount,
     /// The amount refunded for the returned goods, including taxes.
     #[schema(example = "0.00")]
-    refunded: String,
+    refunded: Amount,
     /// total minus refunded.
     #[schema(example = "11.60")]
-    net: String,
+    net: Amount,
     /// The taxes in net.
-    tax: String,
+    tax: Amount,
     /// The cost of the sold goods, at their average cost when they left, minus the cost of the returned
     /// goods. Services and fees have the cost that the catalogue had when they were sold.
     #[schema(example = "3.20")]
-    cost: String,
+    cost: Amount,
     /// net minus tax minus cost.
     #[schema(example = "6.80")]
-    margin: String,
+    margin: Amount,
 }
 
 impl SalesView {
@@ -80,9 +79,9 @@ impl SalesView {
 #[into_params(parameter_in = Query)]
 pub struct ReportSales {
     /// The first day, in the time zone of the business. Defaults to 29 days before the last day.
-    from: Option<NaiveDate>,
+    from: Option<Day>,
     /// The last day, which is included. Defaults to today.
-    to: Option<NaiveDate>,
+    to: Option<Day>,
     /// The group of sales for each row. Defaults to day.
     by: Option<SalesBy>,
     /// previous: the JSON response also has the report of the same number of days before. Defaults to no

@@ -3,28 +3,55 @@
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use chrono::{DateTime, NaiveDate, NaiveTime, Timelike as _, Utc};
 use identity::Permission;
+use insight::adjustment_report::AdjustedBy;
 use insight::choice::{Choice, Period, ReportName};
+use insight::payment_report::PaymentsBy;
+use insight::sales_report::SalesBy;
 use insight::saved_report::{
     self, MailEvery, MailFormat, NewSavedReport, SavedReport, SavedReportId, Schedule,
 };
+use insight::stock_report::StockBy;
 use insight::table::{Cell, Table};
 use platform::report_schedule;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use tenancy::{SharedScope, SharedTx, TenantTx};
+use utoipa::PartialSchema;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Email, Name};
+use values::{ActorId, Currency, Email, Name};
 
 use crate::http::caller::{Caller, may, role_lacks};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId, Query};
-use crate::http::lists::{PageView, Paging, page_request};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
 use crate::routes::insight::reports::{ReportFormat, file};
 use crate::routes::people::invitations::refuse_without_mail;
+
+/// The groups of all reports, for the API document.
+pub struct ReportGrouping;
+
+impl PartialSchema for ReportGrouping {
+    fn schema() -> RefOr<Schema> {
+        let words = SalesBy::ALL.iter().map(|by| by.as_str());
+        let words = words.chain(PaymentsBy::ALL.iter().map(|by| by.as_str()));
+        let words = words.chain(AdjustedBy::ALL.iter().map(|by| by.as_str()));
+        let words: BTreeSet<&str> = words.chain(StockBy::ALL.iter().map(|by| by.as_str())).collect();
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(words))
+            .description(Some("What a row of a report stands for. Each report has some of these groups."))
+            .into()
+    }
+}
+
+impl ToSchema for ReportGrouping {}
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -39,6 +66,7 @@ pub struct SaveReport {
     /// What each row stands for, in the words of the parameter by of the report. Not allowed for taxes and
     /// dead_stock. Defaults to that of the report.
     #[schema(example = "method")]
+    #[schema(value_type = Option<ReportGrouping>)]
     by: Option<String>,
     /// The days that the report covers, seen from the day on which it is read. Not allowed for stock and
     /// dead_stock. Defaults to last_30_days.
@@ -103,6 +131,7 @@ pub struct SavedReportView {
     report: Option<ReportName>,
     /// What each row stands for. null for reports with one kind of rows.
     #[schema(example = "method")]
+    #[schema(value_type = Option<ReportGrouping>)]
     by: Option<&'static str>,
     /// The days that the report covers. null for reports on the present.
     period: Option<Period>,
@@ -157,7 +186,7 @@ pub struct SavedReportResultView {
     to: Option<NaiveDate>,
     /// The currency of all amounts.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// The sum of all rows, as in the report.
     #[schema(value_type = Object)]
     total: Value,
@@ -210,9 +239,9 @@ async fn touch(state: &State, caller: &Caller<may::ReportsRead>, id: SavedReport
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::ReportsRead>,
-    Query(paging): Query<Paging>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(paging.limit, paging.cursor.as_ref())?;
+    let page = page.request()?;
     let page = state.database.read(&caller.scope(), async |tx| saved_report::list(tx, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, SavedReportView::from)))
 }
@@ -249,6 +278,8 @@ pub async fn create(
 }
 
 /// Read a saved report
+///
+/// Returns the settings of a saved report. Its figures are below /result.
 #[utoipa::path(tag = "insight", operation_id = "readSavedReport",
     responses((status = 200, body = SavedReportView)), params(("id" = SavedReportId, Path,)))]
 #[get("/saved-reports/{id}")]
@@ -360,7 +391,7 @@ pub async fn read(
     Ok(HttpResponse::Ok().json(SavedReportResultView {
         from: report.span.map(|span| span.first),
         to: report.span.map(|span| span.last),
-        currency: report.currency.code().to_owned(),
+        currency: report.currency.clone(),
         total: object(&report.table, &report.table.total),
         data: report.table.rows.iter().map(|row| object(&report.table, row)).collect(),
         more: report.table.has_more,

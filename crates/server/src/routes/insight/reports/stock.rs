@@ -1,7 +1,7 @@
 //! The reports on the stock: its value, and the part that nobody buys.
 
 use actix_web::{HttpResponse, get, web};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use insight::choice::{DEAD_DAYS, MAX_DEAD_DAYS};
 use insight::dead_stock_report::{self, DeadStock};
 use insight::stock_report::{self, InTransit, Stock, StockBy};
@@ -10,10 +10,9 @@ use inventory::settings;
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use values::{Currency, Quantity, is_plain_day};
+use values::{Amount, Currency, Day, Quantity};
 
 use crate::http::caller::{Caller, may};
-use crate::http::codes::Code;
 use crate::http::extract::Query;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -24,7 +23,7 @@ use crate::routes::insight::reports::{ReportFormat, file};
 pub struct StockReportView {
     /// The currency of all amounts.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// The sum of all rows, including rows that are not in data. It has no goods in transit.
     total: StockView,
     /// The goods that left one location and have not arrived at another.
@@ -42,10 +41,10 @@ pub struct InTransitView {
     quantity: Quantity,
     /// The cost of the goods. Goods without a known cost have the cost zero.
     #[schema(example = "3.20")]
-    cost: String,
+    cost: Amount,
     /// The goods at list prices.
     #[schema(example = "9.00")]
-    value: String,
+    value: Amount,
 }
 
 impl InTransitView {
@@ -69,10 +68,10 @@ pub struct StockView {
     on_hand: Quantity,
     /// The cost of the stock. Stock without a known cost has the cost zero.
     #[schema(example = "156.80")]
-    cost: String,
+    cost: Amount,
     /// The stock at list prices.
     #[schema(example = "441.00")]
-    value: String,
+    value: Amount,
 }
 
 impl StockView {
@@ -102,10 +101,10 @@ pub struct DeadStockView {
     on_hand: Quantity,
     /// The cost of the stock. Stock without a known cost has the cost zero.
     #[schema(example = "156.80")]
-    cost: String,
+    cost: Amount,
     /// The stock at list prices.
     #[schema(example = "441.00")]
-    value: String,
+    value: Amount,
     /// The time of the last sale. null if nothing was ever sold, and in the total.
     last_sold_at: Option<DateTime<Utc>>,
 }
@@ -129,7 +128,7 @@ impl DeadStockView {
 pub struct DeadStockReportView {
     /// The currency of all amounts.
     #[schema(example = "EUR")]
-    currency: String,
+    currency: Currency,
     /// The sum of all rows, including rows that are not in data.
     total: DeadStockView,
     /// The rows of the report.
@@ -145,7 +144,7 @@ pub struct ReportStock {
     /// The group of stock for each row. Defaults to category.
     by: Option<StockBy>,
     /// The day at whose end the stock is valued, in the time zone of the business. Defaults to this moment.
-    on: Option<NaiveDate>,
+    on: Option<Day>,
     /// The format of the response. Defaults to json.
     format: Option<ReportFormat>,
 }
@@ -165,11 +164,7 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let (by, format) = (query.by.unwrap_or(StockBy::Category), query.format.unwrap_or(ReportFormat::Json));
     let max = format.max_rows();
-    if query.on.is_some_and(|day| !is_plain_day(day)) {
-        let detail = "Change the query parameter on: the day must be from 2000-01-01 to 9999-12-31.";
-        return Err(Problem::new(Code::InvalidQuery, detail));
-    }
-    let read = async |tx: &TenantTx| match query.on {
+    let read = async |tx: &TenantTx| match query.on.map(Day::date) {
         None => {
             all((settings::currency(tx), stock_report::read(tx, by, max), stock_report::in_transit(tx))).await
         }
@@ -185,7 +180,7 @@ pub async fn show(
     }
     let row = |stock| StockView::new(stock, &currency);
     Ok(HttpResponse::Ok().json(StockReportView {
-        currency: currency.code().to_owned(),
+        currency: currency.clone(),
         total: row(report.total),
         in_transit: InTransitView::new(&in_transit, &currency),
         data: report.rows.into_iter().map(row).collect(),
@@ -219,8 +214,7 @@ pub async fn show_dead(
     let format = query.format.unwrap_or(ReportFormat::Json);
     let days = query.days.unwrap_or(DEAD_DAYS);
     if !(1..=MAX_DEAD_DAYS).contains(&days) {
-        let detail = format!("Change the query parameter days: it must be from 1 to {MAX_DEAD_DAYS}.");
-        return Err(Problem::new(Code::InvalidQuery, detail));
+        return Err(Problem::invalid_parameter("days", format!("it must be from 1 to {MAX_DEAD_DAYS}")));
     }
     let read = async |tx: &TenantTx| {
         let report = dead_stock_report::read(tx, days.unsigned_abs(), format.max_rows());
@@ -233,7 +227,7 @@ pub async fn show_dead(
     }
     let row = |stock| DeadStockView::new(stock, &currency);
     Ok(HttpResponse::Ok().json(DeadStockReportView {
-        currency: currency.code().to_owned(),
+        currency: currency.clone(),
         total: row(report.total),
         data: report.rows.into_iter().map(row).collect(),
         more: report.has_more,

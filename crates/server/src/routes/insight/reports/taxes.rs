@@ -1,12 +1,11 @@
 //! The report on taxes.
 
 use actix_web::{HttpResponse, get, web};
-use chrono::NaiveDate;
 use insight::tax_report::{self, Taxes};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::Currency;
+use values::{Amount, Currency, Day};
 
 use crate::http::caller::{Caller, may};
 use crate::http::extract::Query;
@@ -27,10 +26,10 @@ pub struct TaxesView {
     /// The sales minus the refunds, without any tax. A line with several rates is in the row of
     /// each, and once in the total.
     #[schema(example = "100.00")]
-    net: String,
+    net: Amount,
     /// The taxes. The rows add up to the total.
     #[schema(example = "16.00")]
-    tax: String,
+    tax: Amount,
 }
 
 impl TaxesView {
@@ -49,9 +48,9 @@ impl TaxesView {
 #[into_params(parameter_in = Query)]
 pub struct ReportTaxes {
     /// The first day, in the time zone of the business. Defaults to 29 days before the last day.
-    from: Option<NaiveDate>,
+    from: Option<Day>,
     /// The last day, which is included. Defaults to today.
-    to: Option<NaiveDate>,
+    to: Option<Day>,
     /// previous: the JSON response also has the report of the same number of days before. Defaults to no
     /// comparison.
     compare: Option<Compare>,

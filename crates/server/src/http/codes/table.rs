@@ -1,43 +1,8 @@
-//! Every problem code of the API, with its status, its title and its advice.
-//!
-//! Clients match on a code, so the name and the status of a code never change. The page `/docs/errors`, the
-//! file `docs/errors.md` and the API document are generated from this table.
+//! The table of all codes: the name, the status, the title and the advice of each.
 
 use actix_web::http::StatusCode;
-use serde::{Serialize, Serializer};
 
-macro_rules! codes {
-    ($($variant:ident = $code:literal, $status:ident, $title:literal, $advice:literal;)+) => {
-        /// The problem with a request, or the reason why the server cannot answer it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Code { $(#[doc = $title] $variant,)+ }
-
-        impl Code {
-            /// Every code, in the order of the page.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The stable name, such as `insufficient_stock`.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code,)+ }
-            }
-
-            /// The HTTP status of a problem with this code.
-            pub const fn status(self) -> StatusCode {
-                match self { $(Self::$variant => StatusCode::$status,)+ }
-            }
-
-            /// A short summary that is the same for every problem with this code.
-            pub const fn title(self) -> &'static str {
-                match self { $(Self::$variant => $title,)+ }
-            }
-
-            /// The action that a client or a person should take.
-            pub const fn advice(self) -> &'static str {
-                match self { $(Self::$variant => $advice,)+ }
-            }
-        }
-    };
-}
+use crate::http::codes::definition::codes;
 
 codes! {
     // The request cannot be read.
@@ -48,6 +13,7 @@ codes! {
         "Invalid JSON", "Correct the JSON at the position that detail names.";
     InvalidType = "invalid_type", BAD_REQUEST, "Wrong JSON type",
         "Send each field with the type that the API document states. Amounts and quantities are strings.";
+    DuplicateField = "duplicate_field", BAD_REQUEST, "Field more than once", "Send each field once.";
     InvalidPath = "invalid_path", BAD_REQUEST,
         "Invalid path", "Use an id, a key or a barcode that the API returned.";
     InvalidQuery = "invalid_query", BAD_REQUEST,
@@ -472,29 +438,4 @@ codes! {
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE,
         "Server shutting down", "Send requests to another server.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error", "Send the request id to support.";
-}
-
-impl Code {
-    /// The path of the code's entry on the page, for `type` of a problem document.
-    pub fn address(self) -> String {
-        format!("/docs/errors#{}", self.as_str())
-    }
-}
-
-impl utoipa::PartialSchema for Code {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        let words: Vec<_> = Self::ALL.iter().map(|code| (code.as_str(), code.title())).collect();
-        values::macros::words_schema(
-            "What is wrong. Stable; match on it. /docs/errors lists the codes.",
-            &words,
-        )
-    }
-}
-
-impl utoipa::ToSchema for Code {}
-
-impl Serialize for Code {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
 }

@@ -1,0 +1,219 @@
+//! The errors of each operation: its statuses, with the codes that it can answer.
+//!
+//! Codes that follow from the form of an operation, such as from a body or a required permission, are added
+//! here. A handler names the others in its attribute `extensions(("x-problems" = json!([Code::..])))`. The
+//! tests record each error that a server answers, and `scripts/test` fails if the document lacks one.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::http::codes::Code;
+use crate::openapi::document::operations;
+use crate::openapi::headers::{has_parameter, is_of_a_business};
+
+/// Adds the errors.
+pub fn complete(document: &mut Value) {
+    document["components"]["responses"] = components();
+    for (method, template, operation) in operations(document) {
+        let own = operation.remove("x-problems").unwrap_or_default();
+        let own: Vec<Code> = own.as_array().into_iter().flatten().filter_map(known).collect();
+        let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+        // Codes of its own come first: they say most about the operation.
+        for code in own.iter().copied().chain(of_the_form(method, template, operation)) {
+            let codes = by_status.entry(code.status().as_u16()).or_default();
+            if !codes.contains(&code) {
+                codes.push(code);
+            }
+        }
+        for (status, codes) in by_status {
+            let shared = SHARED.iter().find(|shared| shared.status == status && shared.codes() == codes);
+            operation["responses"][status.to_string()] = match shared {
+                Some(shared) => json!({"$ref": format!("#/components/responses/{}", shared.name)}),
+                None => response(&codes, template),
+            };
+        }
+    }
+}
+
+fn known(code: &Value) -> Option<Code> {
+    Code::ALL.iter().copied().find(|known| code == known.as_str())
+}
+
+/// An error that many operations answer in the same way.
+struct Shared {
+    name: &'static str,
+    status: u16,
+    codes: &'static [Code],
+}
+
+impl Shared {
+    fn codes(&self) -> &[Code] {
+        self.codes
+    }
+}
+
+/// The codes of a caller without a valid token.
+const NO_TOKEN: &[Code] = &[
+    Code::TokenMissing,
+    Code::TokenInvalid,
+    Code::TokenExpired,
+    Code::TokenWrongBusiness,
+    Code::TokenWrongApp,
+    Code::ApiKeyInvalid,
+    Code::SessionEnded,
+    Code::RolesChanged,
+    Code::StepUpRequired,
+];
+
+/// The codes of a server or a business that cannot answer now.
+const UNAVAILABLE: &[Code] = &[
+    Code::Unavailable,
+    Code::DeadlineExceeded,
+    Code::BusinessInMaintenance,
+    Code::BusinessBeingUpgraded,
+    Code::BusinessChanged,
+    Code::NewerRelease,
+    Code::DatabaseUnavailable,
+    Code::ShuttingDown,
+];
+
+const SHARED: [Shared; 8] = [
+    Shared { name: "Unauthorized", status: 401, codes: NO_TOKEN },
+    Shared { name: "BodyTimeout", status: 408, codes: &[Code::BodyTimeout] },
+    Shared { name: "BusinessArchived", status: 410, codes: &[Code::BusinessArchived] },
+    Shared { name: "BodyTooLarge", status: 413, codes: &[Code::BodyTooLarge] },
+    Shared { name: "UnsupportedMediaType", status: 415, codes: &[Code::UnsupportedMediaType] },
+    Shared { name: "TooManyRequests", status: 429, codes: &[Code::RateLimited, Code::BusinessBusy] },
+    Shared { name: "InternalError", status: 500, codes: &[Code::Internal] },
+    Shared { name: "Unavailable", status: 503, codes: UNAVAILABLE },
+];
+
+fn components() -> Value {
+    let named = |shared: &Shared| (shared.name.to_owned(), response(shared.codes, "/api/v1/orders"));
+    Value::Object(SHARED.iter().map(named).collect())
+}
+
+/// The codes that follow from what an operation reads, and from who may call it.
+fn of_the_form(method: &str, template: &str, operation: &Map<String, Value>) -> Vec<Code> {
+    let mut codes = vec![Code::Internal, Code::RateLimited, Code::BusinessBusy];
+    codes.extend(UNAVAILABLE);
+    if template.starts_with("/api/") {
+        codes.extend([Code::Malformed, Code::InvalidHost, Code::InvalidQuery, Code::UnknownHost]);
+    }
+    if is_of_a_business(template) {
+        codes.extend([Code::BusinessSuspended, Code::BusinessArchived]);
+    }
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    if parameters.into_iter().flatten().any(|parameter| parameter["in"] == "path") {
+        codes.extend([Code::InvalidPath, Code::NotFound]);
+    }
+    let is_open =
+        operation["security"].as_array().is_some_and(|ways| ways.iter().all(|way| way == &json!({})));
+    if !is_open {
+        codes.extend(NO_TOKEN);
+        codes.extend([Code::PermissionDenied, Code::AccountNotGranted]);
+    }
+    if method != "get" {
+        codes.extend([Code::OriginNotAllowed, Code::CrossOrigin]);
+    }
+    if let Some(body) = operation.get("requestBody") {
+        codes.extend([Code::MalformedBody, Code::BodyTimeout, Code::BodyTooLarge]);
+        if body["content"].get("application/json").is_some() {
+            codes.extend([Code::MalformedJson, Code::InvalidType, Code::UnsupportedMediaType]);
+            codes.extend([Code::InvalidValue, Code::MissingField, Code::UnknownField]);
+        }
+    }
+    if has_parameter(operation, "If-Match") {
+        codes.extend([Code::InvalidIfMatch, Code::Stale]);
+    }
+    if has_parameter(operation, "Idempotency-Key") {
+        codes.extend([Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused, Code::RequestInProgress]);
+        if is_required(operation, "Idempotency-Key") {
+            codes.push(Code::IdempotencyKeyRequired);
+        }
+    }
+    codes
+}
+
+fn is_required(operation: &Map<String, Value>, name: &str) -> bool {
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    parameters
+        .into_iter()
+        .flatten()
+        .any(|parameter| parameter["name"] == name && parameter["required"] == true)
+}
+
+/// The description of a problem with one of the codes, all of which have the same status.
+fn response(codes: &[Code], template: &str) -> Value {
+    let Some(first) = codes.first() else { return Value::Null };
+    let status = first.status();
+    let mut description = status.canonical_reason().unwrap_or_default().to_owned();
+    for code in codes {
+        description.push_str(&format!("\n- `{}`: {}", code.as_str(), code.advice()));
+    }
+    let mut headers = json!({"X-Request-Id": {"$ref": "#/components/headers/RequestId"}});
+    match status.as_u16() {
+        401 => headers["WWW-Authenticate"] = json!({"$ref": "#/components/headers/WwwAuthenticate"}),
+        429 | 503 => headers["Retry-After"] = json!({"$ref": "#/components/headers/RetryAfter"}),
+        _ => {}
+    }
+    json!({
+        "description": description,
+        "headers": headers,
+        "content": {
+            "application/problem+json": {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "example": example(*first, template),
+            },
+        },
+        "x-codes": codes,
+    })
+}
+
+const ID: &str = "019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10";
+
+/// A problem with this code, as the operation at this path answers it.
+fn example(code: Code, template: &str) -> Value {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in template.split('/') {
+        parts.push(if part.starts_with('{') { ID } else { part });
+    }
+    let mut example = json!({
+        "type": code.address(),
+        "title": code.title(),
+        "status": code.status().as_u16(),
+        "code": code,
+        "detail": code.advice(),
+        "instance": parts.join("/"),
+        "requestId": ID,
+    });
+    if code == Code::InsufficientStock {
+        example["shortages"] =
+            json!([{"variantId": ID, "locationId": ID, "requested": "5", "available": "3"}]);
+    }
+    example
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openapi::document::{document, object};
+
+    #[test]
+    fn each_operation_has_its_errors() {
+        let mut document = document();
+        let mut count = 0;
+        for (method, template, operation) in operations(&mut document) {
+            assert!(operation["responses"].get("500").is_some(), "{method} {template}");
+            assert!(operation["responses"].get("default").is_none(), "{method} {template}");
+            for (status, response) in object(&mut operation["responses"]) {
+                for code in response["x-codes"].as_array().into_iter().flatten() {
+                    assert_eq!(known(code).unwrap().status().as_str(), status, "{method} {template}");
+                    count += 1;
+                }
+            }
+        }
+        assert!(count > 1000);
+    }
+}
