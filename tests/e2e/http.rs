@@ -41,6 +41,77 @@ async fn malformed_requests_get_a_client_error() {
     assert_eq!((form.status, form.code()), (415, "unsupported_media_type"));
 }
 
+#[tokio::test]
+async fn what_is_wrong_with_a_body_is_said_about_its_fields() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let variant =
+        |fields: &str| format!(r#"{{"name":"Bolt","variants":[{{"sku":"B","price":"1"{fields}}}]}}"#);
+    for (body, status, pointer, told) in [
+        ("[]".to_owned(), 400, "", ""),
+        (r#"{"name":5,"variants":[]}"#.to_owned(), 400, "/name", "the value must be a string, not a number"),
+        (
+            r#"{"name":"a","variants":7}"#.to_owned(),
+            400,
+            "/variants",
+            "the value must be an array, not a number",
+        ),
+        (
+            r#"{"name":"a","variants":["b"]}"#.to_owned(),
+            400,
+            "/variants/0",
+            "the value must be an object, not a string",
+        ),
+        (variant(r#","cost":1.5"#), 400, "/variants/0/cost", "the value must be a decimal string such as "),
+        (
+            variant(r#","barcodes":{}"#),
+            400,
+            "/variants/0/barcodes",
+            "the value must be an array, not an object",
+        ),
+        (variant(r#","size":"L""#), 422, "/variants/0/size", "size is unknown; the fields are "),
+        (variant(r#","sku":"C""#), 400, "/variants/0/sku", "the field is there more than once"),
+        (
+            variant(r#","options":{"Size":"S","Size":"L"}"#),
+            400,
+            "/variants/0/options/Size",
+            "the field is there more",
+        ),
+        (r#"{"variants":[]}"#.to_owned(), 422, "/name", "name is required"),
+        (
+            r#"{"name":"a","categoryId":"x","variants":[]}"#.to_owned(),
+            422,
+            "/categoryId",
+            "an id must be a UUID",
+        ),
+        (
+            r#"{"name":"a","quantityDecimals":40000,"variants":[]}"#.to_owned(),
+            422,
+            "/quantityDecimals",
+            "the value must be a whole number from ",
+        ),
+        (
+            r#"{"name":"a" "variants":[]}"#.to_owned(),
+            400,
+            "",
+            "The body is not valid JSON at line 1, column 13.",
+        ),
+        (String::new(), 400, "", "The body is empty. Send a JSON object."),
+        ("{".to_owned(), 400, "", "The body ends before its JSON is complete."),
+    ] {
+        let refused = acme.post_text("/api/v1/products", &body).await;
+        assert_eq!(refused.status, status, "{body}: {refused:?}");
+        let error = &refused.body["errors"][0];
+        let message = error["message"].as_str().or(refused.body["detail"].as_str()).unwrap();
+        assert_eq!(error["pointer"].as_str().unwrap_or_default(), pointer, "{body}: {refused:?}");
+        assert!(message.starts_with(told), "{body}: {message}");
+    }
+    let patch = acme.with("content-type", "application/json-patch+json");
+    let refused = patch.patch("/api/v1/settings", &json!([{"op": "remove", "path": "/timeZone"}])).await;
+    assert_eq!((refused.status, refused.code()), (415, "unsupported_media_type"));
+    assert_eq!(refused.header("accept-patch"), "application/merge-patch+json, application/json");
+}
+
 /// A compressed body is refused before it is read: the body of this request never comes.
 #[tokio::test]
 async fn a_compressed_body_is_refused_unread() {

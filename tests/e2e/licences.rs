@@ -175,7 +175,7 @@ async fn a_plan_limits_how_much_a_business_has_also_when_all_ask_at_once() {
     assert_eq!(acme.patch(&of(0), &json!({"archived": true})).await.status, 200);
     acme.create_product(&a_product("NEW")).await;
     let back = acme.patch(&of(0), &json!({"archived": false})).await;
-    assert_eq!((back.status, back.code(), &back.body["allowed"]), (409, "plan_limit_reached", &json!(3)));
+    assert_eq!((back.status, back.code(), &back.body["planLimit"]), (409, "plan_limit_reached", &json!(3)));
     // A larger plan helps at once, in every business that has it.
     save_plan(&staff, "small", &json!({"name": "Small", "maxProducts": 4})).await;
     harness::until("the limit is larger", async || {

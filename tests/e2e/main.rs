@@ -31,6 +31,7 @@ mod external_sign_on;
 mod failover;
 mod fairness;
 mod fleet;
+mod generated_clients;
 mod hosts;
 mod http;
 mod impersonation;

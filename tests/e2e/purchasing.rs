@@ -307,7 +307,7 @@ async fn the_taxes_and_the_expected_day_of_a_draft_can_be_changed_within_limits(
         let refused = acme.patch(&path, &json!({"expectedOn": day})).await;
         assert_eq!((refused.status, refused.code()), (422, "invalid_day"), "{day}: {refused:?}");
     }
-    assert_eq!(acme.patch(&path, &json!({"expectedOn": "2999-02-29"})).await.code(), "invalid_value");
+    assert_eq!(acme.patch(&path, &json!({"expectedOn": "2999-02-29"})).await.code(), "invalid_day");
     // The largest quantity, with a tolerance of 100 percent, still fits into the database.
     acme.patch("/api/v1/settings", &json!({"overReceiptPercent": "100"})).await;
     let most = acme.patch(&path, &json!({"lines": lines("0", "99999999999.999", "0")})).await;

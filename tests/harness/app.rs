@@ -1,6 +1,7 @@
 //! A real server with its own port and its own database.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -237,6 +238,22 @@ impl TestApp {
         headers: &BTreeMap<String, String>,
         body: Option<&Value>,
     ) -> Reply {
+        let mut headers = headers.clone();
+        if body.is_some() {
+            headers.entry("content-type".to_owned()).or_insert_with(|| "application/json".to_owned());
+        }
+        self.send_text(host, method, path, &headers, body.map(Value::to_string)).await
+    }
+
+    /// As [`TestApp::send`], with a body that may be anything.
+    pub async fn send_text(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        headers: &BTreeMap<String, String>,
+        body: Option<String>,
+    ) -> Reply {
         let url = format!("http://127.0.0.1:{}{path}", self.port());
         let mut request =
             self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url).header("host", host);
@@ -244,7 +261,7 @@ impl TestApp {
             request = request.header(name, value);
         }
         if let Some(body) = body {
-            request = request.json(body);
+            request = request.body(body);
         }
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -256,12 +273,26 @@ impl TestApp {
         };
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-        Reply { status, headers, body }
+        let reply = Reply { status, headers, body };
+        record_problem(method, path, &reply);
+        reply
     }
 
     /// Stops the server and waits until its running requests have ended.
     pub async fn stop(&mut self) {
         self.running.take().unwrap().stop().await.unwrap();
+    }
+}
+
+/// Adds a problem to the file that the variable names, for the comparison with the API document.
+fn record_problem(method: &str, path: &str, reply: &Reply) {
+    let Ok(file) = std::env::var("TENANTRY_TEST_PROBLEMS") else { return };
+    let is_problem = reply.headers.get("content-type").is_some_and(|kind| kind == "application/problem+json");
+    if let Some(code) = reply.body["code"].as_str().filter(|_| is_problem) {
+        let path = path.split('?').next().unwrap_or_default();
+        let line = format!("{method}\t{path}\t{}\t{code}\n", reply.status);
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+        file.write_all(line.as_bytes()).unwrap();
     }
 }
 

@@ -68,6 +68,19 @@ impl<'a> Client<'a> {
     }
 
     pub async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
+        let (host, path, headers) = self.head(path);
+        self.app.send(&host, method, &path, &headers, body).await
+    }
+
+    /// Posts a text that may be anything as JSON.
+    pub async fn post_text(&self, path: &str, body: &str) -> Reply {
+        let (host, path, mut headers) = self.head(path);
+        headers.insert("content-type".into(), "application/json".into());
+        self.app.send_text(&host, "POST", &path, &headers, Some(body.to_owned())).await
+    }
+
+    /// The host, the path and the headers of a request.
+    fn head(&self, path: &str) -> (String, String, BTreeMap<String, String>) {
         let mut headers = self.headers.clone();
         if let Some(token) = &self.token {
             headers.insert("authorization".into(), format!("Bearer {token}"));
@@ -76,7 +89,7 @@ impl<'a> Client<'a> {
             true => (self.host.clone(), path.to_owned()),
             false => in_form(&self.host, path),
         };
-        self.app.send(&host, method, &path, &headers, body).await
+        (host, path, headers)
     }
 
     pub async fn get(&self, path: &str) -> Reply {

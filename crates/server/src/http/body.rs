@@ -1,6 +1,8 @@
 //! JSON bodies. Each body is read once. Every refusal names the field and the reason.
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use inventory::pricing::DiscountError;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::error::Category;
@@ -12,16 +14,25 @@ use crate::http::duplicates::{self, escaped};
 use crate::http::problem::Problem;
 use crate::http::wording::{self, Fault};
 
+/// The media types that a PATCH accepts (RFC 5789).
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
 /// Accepts `application/json`, and `application/merge-patch+json`, which is read in the same way. Other types
 /// of JSON, such as `application/json-patch+json`, mean something else.
-pub fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+pub fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
+    let text =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if matches!(essence.as_str(), "application/json" | "application/merge-patch+json") {
         return Ok(());
     }
     let detail = "Send JSON with the header Content-Type: application/json.";
-    Err(Problem::new(Code::UnsupportedMediaType, detail))
+    let problem = Problem::new(Code::UnsupportedMediaType, detail);
+    let accepted = HeaderValue::from_static("application/merge-patch+json, application/json");
+    match *request.method() {
+        Method::PATCH => Err(problem.header(ACCEPT_PATCH, accepted)),
+        _ => Err(problem),
+    }
 }
 
 /// Reads a body as `T`.
@@ -52,7 +63,7 @@ fn refusal(error: &serde_json::Error, path: &Path) -> Problem {
     if error.classify() != Category::Data {
         return not_json(error);
     }
-    let Fault { code, field, message } = wording::of_value(&error.to_string());
+    let Fault { code, field, message, .. } = wording::of_value(&error.to_string());
     let mut pointer = pointer(path);
     if let Some(field) = field {
         // The path may already end in the field.

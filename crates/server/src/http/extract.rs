@@ -16,7 +16,7 @@ use crate::http::caller::CheckAgain;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::wording;
+use crate::http::wording::{self, Fault};
 
 /// A JSON body, read and checked.
 pub struct Json<T> {
@@ -63,7 +63,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let content_type = body::check_content_type(request.headers());
+        let content_type = body::check_content_type(request);
         let body = Body::from_request(request, payload);
         Box::pin(async move {
             content_type?;
@@ -80,21 +80,27 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(read_query(request.query_string()).map(Self))
+        ready(read_query(request.query_string(), &[]).map(Self))
     }
 }
 
-/// Reads query parameters as `T`.
+/// Reads query parameters as `T`. `others` are the names of parameters that were read before.
 ///
 /// # Errors
 /// 400 for a parameter that is unknown, missing or malformed, or is there twice.
-pub fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+pub fn read_query<T: DeserializeOwned>(query: &str, others: &[&str]) -> Result<T, Problem> {
     let pairs = form_urlencoded::parse(query.as_bytes());
     serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
-        let fault = wording::of_value(&error.inner().to_string());
+        let Fault { code, field, message, mut known } = wording::of_value(&error.inner().to_string());
         // The parser did not reach a parameter that is unknown or missing.
-        let name = fault.field.unwrap_or_else(|| error.path().to_string());
-        Problem::invalid_parameter(&name, fault.message)
+        let name = field.unwrap_or_else(|| error.path().to_string());
+        known.extend(others.iter().map(|name| (*name).to_owned()));
+        match code {
+            Code::UnknownField => {
+                Problem::invalid_parameter(&name, wording::of_unknown(&name, "parameters", &known))
+            }
+            _ => Problem::invalid_parameter(&name, message),
+        }
     })
 }
 

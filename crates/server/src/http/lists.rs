@@ -81,17 +81,21 @@ impl<T: DeserializeOwned> FromRequest for List<T> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let pairs = form_urlencoded::parse(request.query_string().as_bytes());
         let (paging, mut own): (Vec<_>, Vec<_>) =
-            pairs.partition(|(name, _)| matches!(name.as_ref(), "limit" | "cursor"));
+            pairs.partition(|(name, _)| PAGING.contains(&name.as_ref()));
         own.sort_unstable();
         let (paging, own) = (encoded(&paging), encoded(&own));
         let digest = digest::digest(&digest::SHA256, format!("{}?{own}", request.path()).as_bytes());
         let read = || {
-            let place = Place { paging: read_query(&paging)?, list: ListTag::of_digest(digest.as_ref()) };
-            Ok(Self { query: read_query(&own)?, page: place })
+            let place =
+                Place { paging: read_query(&paging, &[])?, list: ListTag::of_digest(digest.as_ref()) };
+            Ok(Self { query: read_query(&own, &PAGING)?, page: place })
         };
         ready(read())
     }
 }
+
+/// The names of the parameters that choose a page.
+const PAGING: [&str; 2] = ["limit", "cursor"];
 
 fn encoded(pairs: &[(Cow<'_, str>, Cow<'_, str>)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()

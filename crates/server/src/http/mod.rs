@@ -22,6 +22,7 @@ pub mod oauth_error;
 pub mod origins;
 pub mod prices;
 pub mod problem;
+pub mod problem_members;
 pub mod rate_limits;
 pub mod recent;
 pub mod sign_on_cookie;

@@ -4,12 +4,13 @@ use std::error::Error;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::http::codes::Code;
+use crate::http::problem_members::Members;
 
 /// A problem with one field of the body, or with one query parameter.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -39,16 +40,14 @@ struct Contents {
     detail: String,
     errors: Vec<FieldProblem>,
     members: Map<String, Value>,
-    retry_after_s: Option<u32>,
-    challenge: Option<&'static str>,
-    allow: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// A problem document (RFC 9457), the answer to every request that fails. Some codes add members, such as
-/// shortages, documentStatus or allowed.
-#[derive(Serialize, utoipa::ToSchema)]
+/// A problem document (RFC 9457), the answer to every request that fails. Some codes add members.
+#[derive(utoipa::ToSchema)]
 #[schema(as = Problem, rename_all = "camelCase")]
+#[expect(dead_code, reason = "the API document alone reads the fields")]
 pub struct ProblemDocument {
     /// The path of the explanation of the code, on the same host.
     r#type: String,
@@ -76,9 +75,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             members: Map::new(),
-            retry_after_s: None,
-            challenge: None,
-            allow: None,
+            headers: Vec::new(),
             cause: None,
         }))
     }
@@ -101,9 +98,7 @@ impl Problem {
     /// 401: the request has no token that is valid on this host. `challenge` is the WWW-Authenticate header
     /// (RFC 6750).
     pub fn unauthorized(code: Code, detail: impl Into<String>, challenge: &'static str) -> Self {
-        let mut problem = Self::new(code, detail);
-        problem.0.challenge = Some(challenge);
-        problem
+        Self::new(code, detail).header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
     /// 404: the resource is absent, or it belongs to another business. The answer is the same.
@@ -172,23 +167,23 @@ impl Problem {
         self
     }
 
-    /// Adds a member to the document, such as `shortages`.
+    /// Adds a member to the document, such as `shortages`. [`Members`] describes all of them.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
+        debug_assert!(Members::NAMES.contains(&name), "the API document lacks the member {name}");
         self.0.members.insert(name.to_owned(), value);
         self
     }
 
     #[must_use]
-    pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.0.retry_after_s = Some(seconds);
-        self
+    pub fn retry_after(self, seconds: u32) -> Self {
+        self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
-    /// The methods that a 405 must name.
+    /// Adds a header to the answer.
     #[must_use]
-    pub fn allow(mut self, methods: &str) -> Self {
-        self.0.allow = Some(methods.to_owned());
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
         self
     }
 
@@ -263,14 +258,8 @@ impl Problem {
     pub fn respond(&self, instance: &str, request_id: &str) -> HttpResponse {
         let mut response = HttpResponse::build(self.status());
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
-        if let Some(seconds) = self.0.retry_after_s {
-            response.insert_header((header::RETRY_AFTER, seconds));
-        }
-        if let Some(challenge) = self.0.challenge {
-            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
-        }
-        if let Some(methods) = &self.0.allow {
-            response.insert_header((header::ALLOW, methods.as_str()));
+        for header in &self.0.headers {
+            response.insert_header(header.clone());
         }
         response.body(self.document(instance, request_id).to_string())
     }

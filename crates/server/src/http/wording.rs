@@ -14,6 +14,16 @@ pub struct Fault {
     pub field: Option<String>,
     /// The sentence.
     pub message: String,
+    /// The fields that are known where one is unknown.
+    pub known: Vec<String>,
+}
+
+/// The sentence about a field or parameter that is unknown. `kind` is the word for several of them.
+pub fn of_unknown(name: &str, kind: &str, known: &[String]) -> String {
+    match known {
+        [] => format!("{name} is unknown; no {kind} are allowed here"),
+        known => format!("{name} is unknown; the {kind} are {}", known.join(", ")),
+    }
 }
 
 /// What is wrong with a text that is not JSON.
@@ -35,16 +45,16 @@ pub fn of_syntax(error: &serde_json::Error) -> String {
 pub fn of_value(text: &str) -> Fault {
     // "... at line 1 column 7" does not help a client that sent one line.
     let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
-    let fault = |code, field: Option<&str>, message| Fault { code, field: field.map(str::to_owned), message };
+    let fault = |code, field: Option<&str>, message| {
+        let field = field.map(str::to_owned);
+        Fault { code, field, message, known: Vec::new() }
+    };
     if let Some(rest) = text.strip_prefix("unknown field ") {
         let (field, known) = rest.split_once(", ").unwrap_or((rest, ""));
-        let known: Vec<&str> = quoted(known).collect();
+        let known: Vec<String> = quoted(known).map(str::to_owned).collect();
         let field = unquoted(field);
-        let message = match known.as_slice() {
-            [] => format!("{field} is unknown; no fields are allowed here"),
-            known => format!("{field} is unknown; the fields are {}", known.join(", ")),
-        };
-        return fault(Code::UnknownField, Some(field), message);
+        let message = of_unknown(field, "fields", &known);
+        return Fault { known, ..fault(Code::UnknownField, Some(field), message) };
     }
     if let Some(field) = text.strip_prefix("missing field ") {
         let field = unquoted(field);

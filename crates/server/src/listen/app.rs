@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::dev::{ResourceDef, ServerHandle};
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use platform::figures;
@@ -341,5 +341,7 @@ async fn no_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
         let detail = "The API has no such path. /docs lists all paths.";
         return Err(Problem::new(Code::RouteNotFound, detail));
     }
-    Err(Problem::new(Code::MethodNotAllowed, format!("This path supports only {known}.")).allow(&known))
+    let detail = format!("This path supports only {known}.");
+    let allowed = HeaderValue::from_str(&known).map_err(Problem::internal)?;
+    Err(Problem::new(Code::MethodNotAllowed, detail).header(header::ALLOW, allowed))
 }

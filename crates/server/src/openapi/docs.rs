@@ -1,5 +1,4 @@
-//! The OpenAPI document, a page that shows it and loads nothing from other hosts, and the list of error
-//! codes.
+//! The OpenAPI document, and a page that shows it and loads nothing from other hosts.
 
 use std::sync::{Arc, LazyLock};
 
@@ -7,13 +6,13 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use utoipa_swagger_ui::Config;
 
-use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::openapi::document::PUBLISHED;
+use crate::openapi::error_pages;
 
 /// Allows only scripts and styles of the page itself. `unsafe-inline` is necessary because the page sets
 /// style attributes on its elements.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
+pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
                                        style-src 'self' 'unsafe-inline'; \
                                        img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
 
@@ -22,13 +21,14 @@ static PAGE: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(Config::from("/openapi.json").try_it_out_enabled(true).persist_authorization(false))
 });
 
-/// Registers `/openapi.json`, `/docs`, `/docs/errors` and the redirect from `/`.
+/// Registers `/openapi.json`, `/docs`, the pages of errors below `/docs/errors`, and the redirect from `/`.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
         .route("/", web::get().to(async || see_docs()))
         .route("/docs", web::get().to(async || see_docs()))
         .route("/openapi.json", web::get().to(document))
-        .route("/docs/errors", web::get().to(async || errors()))
+        .route("/docs/errors", web::get().to(async || error_pages::list()))
+        .route("/docs/errors/{code}", web::get().to(error_pages::one))
         .route("/docs/{file:.*}", web::get().to(page));
 }
 
@@ -53,22 +53,4 @@ async fn page(file: web::Path<String>) -> Result<HttpResponse, Problem> {
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
         .body(found.bytes.into_owned()))
-}
-
-/// The page of error codes. Each code is an anchor, and `type` of a problem document links to it.
-fn errors() -> HttpResponse {
-    let row = |code: &Code| {
-        let (name, status, title, advice) =
-            (code.as_str(), code.status().as_u16(), code.title(), code.advice());
-        format!(
-            "<tr id=\"{name}\"><td><code>{name}</code></td><td>{status}</td>\
-             <td>{title}</td><td>{advice}</td></tr>\n"
-        )
-    };
-    let rows: String = Code::ALL.iter().map(row).collect();
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .body(include_str!("errors.html").replace("ROWS", &rows))
 }

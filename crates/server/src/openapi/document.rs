@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::AppExt;
 
+use crate::http::codes::Code;
 use crate::openapi::{examples, headers, names, problems, schemas, webhooks};
 use crate::routes;
 
 /// The groups of routes, in the order in which a client needs them.
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 18] = [
     ("auth", "Sign in, and read the signed-in user"),
     ("team", "The members of a business, their roles, and invitations"),
     ("access", "API keys and service accounts, with which programs work in a business"),
@@ -30,6 +31,7 @@ const TAGS: [(&str, &str); 17] = [
     ("mobile-money", "Reports of the provider of mobile money, which only the provider sends"),
     ("events", "Changes in a business, live and from the last days"),
     ("webhooks", "Changes in a business, posted to the addresses of receivers"),
+    ("webhook-messages", "The messages that a receiver gets"),
     (
         "sign-up",
         "People create businesses for themselves, on the host of the platform, if its operator allows it",
@@ -156,6 +158,31 @@ pub struct Published {
     pub text: String,
     /// Methods and path templates of every route, such as `("GET", "/api/v1/products/{id}")`.
     pub routes: Vec<(String, String)>,
+    document: Value,
+}
+
+impl Published {
+    /// The operations that may answer with this code: method, path template and summary of each.
+    pub fn operations_with(&self, code: Code) -> Vec<(String, &str, &str)> {
+        let mut found = Vec::new();
+        for (template, path) in self.document["paths"].as_object().into_iter().flatten() {
+            for (method, operation) in path.as_object().into_iter().flatten() {
+                let has_code =
+                    operation["responses"].as_object().into_iter().flatten().any(|(_, response)| {
+                        let shared = response["$ref"]
+                            .as_str()
+                            .and_then(|reference| self.document.pointer(reference.trim_start_matches('#')));
+                        let codes = shared.unwrap_or(response)["x-codes"].as_array();
+                        codes.into_iter().flatten().any(|listed| listed == code.as_str())
+                    });
+                if has_code {
+                    let summary = operation["summary"].as_str().unwrap_or_default();
+                    found.push((method.to_ascii_uppercase(), template.as_str(), summary));
+                }
+            }
+        }
+        found
+    }
 }
 
 /// The document of this program. The first request for it, or for a path that does not exist, makes it.
@@ -165,7 +192,7 @@ pub static PUBLISHED: LazyLock<Published> = LazyLock::new(|| {
     let routes = operations(&mut document)
         .map(|(method, template, _)| (method.to_ascii_uppercase(), template.to_owned()))
         .collect();
-    Published { text, routes }
+    Published { text, routes, document }
 });
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 /// Types whose names say too little outside of their module, or would collide with another one.
-const NAMES: [(&str, &str); 39] = [
+const NAMES: [(&str, &str); 40] = [
     ("Action", "AuditAction"),
     ("AdjustedView", "AdjustmentReportRow"),
     ("BothFactors", "SecondFactorProof"),
@@ -18,6 +18,7 @@ const NAMES: [(&str, &str); 39] = [
     ("Confirmation", "EmailConfirmationState"),
     ("Confirmed", "StepUpResult"),
     ("ConfirmedView", "EmailConfirmation"),
+    ("Counter", "NumberedDocument"),
     ("DeadStockView", "DeadStockReportRow"),
     ("DenominationReport", "CountedDenomination"),
     ("EntryView", "PlatformAuditEntry"),

@@ -1,26 +1,29 @@
 //! The errors of each operation: its statuses, with the codes that it can answer.
 //!
 //! Codes that follow from the form of an operation, such as from a body or a required permission, are added
-//! here. A handler names the others in its attribute `extensions(("x-problems" = json!([Code::..])))`. The
-//! tests record each error that a server answers, and `scripts/test` fails if the document lacks one.
+//! here. [`own_problems`] has the others. The tests record each error that a server answers, and
+//! `scripts/test` fails if the document lacks one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use crate::http::codes::Code;
 use crate::openapi::document::operations;
 use crate::openapi::headers::{has_parameter, is_of_a_business};
+use crate::openapi::own_problems;
 
 /// Adds the errors.
 pub fn complete(document: &mut Value) {
     document["components"]["responses"] = components();
+    let schemas = document["components"]["schemas"].clone();
     for (method, template, operation) in operations(document) {
-        let own = operation.remove("x-problems").unwrap_or_default();
-        let own: Vec<Code> = own.as_array().into_iter().flatten().filter_map(known).collect();
+        let own = own_problems::of(operation["operationId"].as_str().unwrap_or_default());
         let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
         // Codes of its own come first: they say most about the operation.
-        for code in own.iter().copied().chain(of_the_form(method, template, operation)) {
+        let of_the_body = operation.get("requestBody").map(|body| of_the_values(body, &schemas));
+        let of_the_form = of_the_form(method, template, operation);
+        for code in own.iter().copied().chain(of_the_form).chain(of_the_body.unwrap_or_default()) {
             let codes = by_status.entry(code.status().as_u16()).or_default();
             if !codes.contains(&code) {
                 codes.push(code);
@@ -34,10 +37,6 @@ pub fn complete(document: &mut Value) {
             };
         }
     }
-}
-
-fn known(code: &Value) -> Option<Code> {
-    Code::ALL.iter().copied().find(|known| code == known.as_str())
 }
 
 /// An error that many operations answer in the same way.
@@ -64,6 +63,17 @@ const NO_TOKEN: &[Code] = &[
     Code::SessionEnded,
     Code::RolesChanged,
     Code::StepUpRequired,
+];
+
+/// The codes of a caller whose token does not allow the operation.
+const NO_ACCESS: &[Code] = &[
+    Code::PermissionDenied,
+    Code::AccountNotGranted,
+    Code::PeopleOnly,
+    Code::ImpersonationRefused,
+    Code::PinSession,
+    Code::SecondFactorToEnrol,
+    Code::SecondFactorMissing,
 ];
 
 /// The codes of a server or a business that cannot answer now.
@@ -98,21 +108,23 @@ fn components() -> Value {
 fn of_the_form(method: &str, template: &str, operation: &Map<String, Value>) -> Vec<Code> {
     let mut codes = vec![Code::Internal, Code::RateLimited, Code::BusinessBusy];
     codes.extend(UNAVAILABLE);
+    codes.extend([Code::Malformed, Code::UriTooLong, Code::HeadersTooLarge]);
     if template.starts_with("/api/") {
-        codes.extend([Code::Malformed, Code::InvalidHost, Code::InvalidQuery, Code::UnknownHost]);
+        // A path of the platform is not found on the host of a business, and the other way round.
+        codes.extend([Code::InvalidHost, Code::InvalidQuery, Code::UnknownHost, Code::NotFound]);
     }
     if is_of_a_business(template) {
         codes.extend([Code::BusinessSuspended, Code::BusinessArchived]);
     }
     let parameters = operation.get("parameters").and_then(Value::as_array);
     if parameters.into_iter().flatten().any(|parameter| parameter["in"] == "path") {
-        codes.extend([Code::InvalidPath, Code::NotFound]);
+        codes.push(Code::InvalidPath);
     }
     let is_open =
         operation["security"].as_array().is_some_and(|ways| ways.iter().all(|way| way == &json!({})));
     if !is_open {
         codes.extend(NO_TOKEN);
-        codes.extend([Code::PermissionDenied, Code::AccountNotGranted]);
+        codes.extend(NO_ACCESS);
     }
     if method != "get" {
         codes.extend([Code::OriginNotAllowed, Code::CrossOrigin]);
@@ -120,7 +132,8 @@ fn of_the_form(method: &str, template: &str, operation: &Map<String, Value>) -> 
     if let Some(body) = operation.get("requestBody") {
         codes.extend([Code::MalformedBody, Code::BodyTimeout, Code::BodyTooLarge]);
         if body["content"].get("application/json").is_some() {
-            codes.extend([Code::MalformedJson, Code::InvalidType, Code::UnsupportedMediaType]);
+            codes.extend([Code::MalformedJson, Code::InvalidType, Code::DuplicateField]);
+            codes.push(Code::UnsupportedMediaType);
             codes.extend([Code::InvalidValue, Code::MissingField, Code::UnknownField]);
         }
     }
@@ -136,6 +149,40 @@ fn of_the_form(method: &str, template: &str, operation: &Map<String, Value>) -> 
     codes
 }
 
+/// The codes of values in a body that have the right type and break a rule.
+fn of_the_values(body: &Value, schemas: &Value) -> Vec<Code> {
+    let (mut names, mut has_integers) = (BTreeSet::new(), false);
+    collect(body, schemas, &mut names, &mut has_integers);
+    let has = |start: &str| names.iter().any(|name| name.starts_with(start));
+    let rules = [
+        (has("Positive"), Code::NotPositive),
+        (has("NonNegative"), Code::Negative),
+        (names.contains("Day"), Code::InvalidDay),
+        (names.contains("DiscountText"), Code::InvalidDiscount),
+        (names.contains("TimeZone"), Code::UnknownTimeZone),
+        (has_integers, Code::OutOfRange),
+    ];
+    rules.into_iter().filter(|(applies, _)| *applies).map(|(_, code)| code).collect()
+}
+
+/// The names of all schemas to which `value` leads, and whether one of them is an integer.
+fn collect(value: &Value, schemas: &Value, names: &mut BTreeSet<String>, has_integers: &mut bool) {
+    match value {
+        Value::Object(fields) => {
+            *has_integers |= fields.get("type").is_some_and(|kind| kind.to_string().contains("integer"));
+            let name = fields.get("$ref").and_then(Value::as_str).and_then(|name| name.rsplit('/').next());
+            if let Some(name) = name
+                && names.insert(name.to_owned())
+            {
+                collect(&schemas[name], schemas, names, has_integers);
+            }
+            fields.values().for_each(|value| collect(value, schemas, names, has_integers));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, schemas, names, has_integers)),
+        _ => {}
+    }
+}
+
 fn is_required(operation: &Map<String, Value>, name: &str) -> bool {
     let parameters = operation.get("parameters").and_then(Value::as_array);
     parameters
@@ -148,10 +195,9 @@ fn is_required(operation: &Map<String, Value>, name: &str) -> bool {
 fn response(codes: &[Code], template: &str) -> Value {
     let Some(first) = codes.first() else { return Value::Null };
     let status = first.status();
-    let mut description = status.canonical_reason().unwrap_or_default().to_owned();
-    for code in codes {
-        description.push_str(&format!("\n- `{}`: {}", code.as_str(), code.advice()));
-    }
+    let names: Vec<String> = codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let description = format!("{reason}: {}", names.join(", "));
     let mut headers = json!({"X-Request-Id": {"$ref": "#/components/headers/RequestId"}});
     match status.as_u16() {
         401 => headers["WWW-Authenticate"] = json!({"$ref": "#/components/headers/WwwAuthenticate"}),
@@ -209,7 +255,8 @@ mod tests {
             assert!(operation["responses"].get("default").is_none(), "{method} {template}");
             for (status, response) in object(&mut operation["responses"]) {
                 for code in response["x-codes"].as_array().into_iter().flatten() {
-                    assert_eq!(known(code).unwrap().status().as_str(), status, "{method} {template}");
+                    let code = Code::named(code.as_str().unwrap()).unwrap();
+                    assert_eq!(code.status().as_str(), status, "{method} {template}");
                     count += 1;
                 }
             }

@@ -6,17 +6,19 @@ use insight::payment_report::PaymentsBy;
 use insight::sales_report::SalesBy;
 use insight::stock_report::StockBy;
 use inventory::alert::AlertState;
+use inventory::counter::Counter;
 use inventory::order::Owing;
 use serde_json::{Value, json};
 use tenancy::HostName;
 use tenancy::jobs::JobState;
-use utoipa::ToSchema;
+use utoipa::{PartialSchema as _, ToSchema};
 use values::{AnyId, Barcode, Cursor, Day, Limit, Moment, ProductTag, SearchQuery};
 
 use crate::http::client::ClientAddress;
 use crate::http::codes::Code;
 use crate::http::csv::Format;
 use crate::http::problem::{FieldProblem, ProblemDocument};
+use crate::http::problem_members::{DocumentUnderWay, Members, NeededApproval, Shortage, StockLeft};
 use crate::http::submission::IdempotencyKey;
 use crate::openapi::document::object;
 use crate::routes::insight::reports::{Compare, ReportFormat};
@@ -53,6 +55,16 @@ pub fn complete(document: &mut Value) {
     add(of::<ReportFormat>());
     add(of::<SalesBy>());
     add(of::<StockBy>());
+    add(of::<Shortage>());
+    add(of::<StockLeft>());
+    add(of::<DocumentUnderWay>());
+    add(of::<Counter>());
+    add(of::<NeededApproval>());
+    // A problem has the members of its code beside its own.
+    let mut members = json!(Members::schema());
+    for (name, member) in object(&mut members["properties"]) {
+        schemas["Problem"]["properties"][name] = member.take();
+    }
     flatten(schemas);
 }
 

@@ -74,7 +74,7 @@ fn posted(name: &str, topic: Option<&Topic>, meaning: &str, data: RefOr<Schema>)
     };
     let operation = OperationBuilder::new()
         .operation_id(Some(id_of(name)))
-        .tag("webhooks")
+        .tag("webhook-messages")
         .summary(Some(name))
         .description(Some(meaning))
         .parameter(header("webhook-id", "The id of the event. It is the same in each attempt"))

@@ -22,7 +22,7 @@ impl From<LimitError> for Problem {
     fn from(error: LimitError) -> Self {
         match error {
             LimitError::Reached { most, .. } => {
-                Self::because(Code::PlanLimitReached, &error).with("allowed", json!(most))
+                Self::because(Code::PlanLimitReached, &error).with("planLimit", json!(most))
             }
             LimitError::Db(error) => error.into(),
         }

@@ -11,9 +11,14 @@ mod table;
 pub use table::Code;
 
 impl Code {
-    /// The path of the code's entry on the page, for `type` of a problem document.
+    /// The code with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+
+    /// The path of the page about the code, for `type` of a problem document.
     pub fn address(self) -> String {
-        format!("/docs/errors#{}", self.as_str())
+        format!("/docs/errors/{}", self.as_str())
     }
 }
 

@@ -26,6 +26,7 @@ use crate::http::streams::OpenStream;
 use crate::middleware::tenant;
 use crate::routes::events::position::{Position, ResetReason};
 use crate::routes::events::topics::Chosen;
+use crate::routes::events::topics::TopicName;
 
 /// An event of the business.
 #[derive(Serialize, ToSchema)]
@@ -39,6 +40,7 @@ pub struct EventView<'a> {
     position: String,
     /// The topic.
     #[schema(example = "order.placed")]
+    #[schema(value_type = TopicName)]
     topic: &'a str,
     /// The version of the fields in payload.
     version: i16,

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use tenancy::all;
 use utoipa::{IntoParams, ToSchema};
 use values::{
-    ActorId, Amount, Barcode, Currency, Day, Money, Name, NonNegative, Note, Positive, Quantity, Reason,
-    SearchQuery, Sku,
+    ActorId, Amount, Barcode, Currency, Day, Moment, Money, Name, NonNegative, Note, Positive, Quantity,
+    Reason, SearchQuery, Sku,
 };
 
 use crate::http::article::article;
@@ -296,9 +296,9 @@ pub struct ListOrders {
     /// Returns only orders of which something is left to pay. Defaults to all.
     owing: Option<Owing>,
     /// Returns only orders placed at this time or later.
-    from: Option<DateTime<Utc>>,
+    from: Option<Moment>,
     /// Returns only orders placed before this time.
-    until: Option<DateTime<Utc>>,
+    until: Option<Moment>,
 }
 
 /// List orders
@@ -317,8 +317,8 @@ pub async fn list(
         customer_id: query.customer_id,
         search: query.q.and_then(SearchQuery::text),
         owing: query.owing,
-        from: query.from,
-        until: query.until,
+        from: query.from.map(Moment::time),
+        until: query.until.map(Moment::time),
     };
     let page = page.request()?;
     let (currency, page) = state

@@ -38,7 +38,7 @@ pub struct DraftPurchaseOrder {
     /// The day on which the goods are expected. Defaults to no day.
     expected_on: Option<Day>,
     /// The currency of all amounts (ISO 4217). Defaults to the currency of the business.
-    #[schema(value_type = Option<String>, example = "USD")]
+    #[schema(example = "USD")]
     currency: Option<Currency>,
     /// The price of one unit of the currency in the currency of the business. Required if the currencies
     /// differ. Received goods are valued at this rate.

@@ -190,7 +190,7 @@ pub struct DraftSuggestion {
     location_id: Option<LocationId>,
     /// The currency of the suggestion. Defaults to that of the first suggestion of the supplier for the
     /// location.
-    #[schema(value_type = Option<String>, example = "EUR")]
+    #[schema(example = "EUR")]
     currency: Option<Currency>,
     /// The price of one unit of the currency in the currency of the business. Required if the currencies
     /// differ.

@@ -24,7 +24,7 @@ pub struct SetPin {
     #[schema(value_type = String, format = Password)]
     current_password: SecretString,
     /// The PIN: 4 to 12 digits. Digits that all count up or down, or repeat one or two digits, are refused.
-    #[schema(value_type = String, example = "4071")]
+    #[schema(value_type = String, pattern = "^[0-9]{4,12}$", example = "4071")]
     pin: SecretString,
 }
 

@@ -283,7 +283,8 @@ pub async fn dismiss(
 /// Opens a dismissed payment again. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "reopenMobilePayment",
     request_body = ReopenPayment,
-    responses((status = 200, body = MobilePaymentView)), params(RequiredKey, ("id" = MobilePaymentId, Path,)))]
+    responses((status = 200, body = MobilePaymentView)),
+    params(RequiredKey, ("id" = MobilePaymentId, Path,)))]
 #[post("/mobile-payments/{id}/reopen")]
 pub async fn reopen(
     state: web::Data<State>,

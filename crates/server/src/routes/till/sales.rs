@@ -1,7 +1,6 @@
 //! Sales at the registers: completed, listed, read.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use chrono::{DateTime, Utc};
 use identity::Permission;
 use inventory::{CustomerId, VariantId, settings};
 use serde::Deserialize;
@@ -17,7 +16,8 @@ use till::{MobilePaymentId, RegisterId, SaleId, SaleLineId, ShiftId};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use values::{
-    ActorId, AnyId, Barcode, Day, Money, NonNegative, Note, Positive, Quantity, Reason, ShortText, Sku,
+    ActorId, AnyId, Barcode, Day, Moment, Money, NonNegative, Note, Positive, Quantity, Reason, ShortText,
+    Sku,
 };
 
 use crate::http::article::article;
@@ -265,9 +265,9 @@ pub struct ListSales {
     #[param(max_length = 50, example = "R1-2026-000042")]
     reference: Option<String>,
     /// Returns only sales completed at this time or later.
-    from: Option<DateTime<Utc>>,
+    from: Option<Moment>,
     /// Returns only sales completed before this time.
-    until: Option<DateTime<Utc>>,
+    until: Option<Moment>,
 }
 
 /// The series and the number of a printed number, such as `R1-2026-000042`.
@@ -304,8 +304,8 @@ pub async fn list(
         method: query.method,
         number,
         is_voided: query.status.map(|status| status == SaleStatus::Voided),
-        from: query.from,
-        until: query.until,
+        from: query.from.map(Moment::time),
+        until: query.until.map(Moment::time),
     };
     let page = page.request()?;
     let list = async |tx: &TenantTx| all((settings::currency(tx), sale_list::list(tx, &filter, &page))).await;

@@ -13,7 +13,7 @@ use till::shift_close::{self, Counted, NewClose, NewCount, Step};
 use till::shift_report::{self, DenominationReport, ShiftReport};
 use till::{RegisterId, ShiftId};
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Amount, Currency, Money, NonNegative, Positive, Reason};
+use values::{ActorId, Amount, Currency, Moment, Money, NonNegative, Positive, Reason};
 
 use crate::http::caller::{Caller, Member, may, role_lacks};
 use crate::http::client;
@@ -207,9 +207,9 @@ pub struct ListShifts {
     /// Returns only shifts with this status. Defaults to all.
     status: Option<ShiftStatus>,
     /// Returns only shifts opened at this time or later.
-    from: Option<DateTime<Utc>>,
+    from: Option<Moment>,
     /// Returns only shifts opened before this time.
-    until: Option<DateTime<Utc>>,
+    until: Option<Moment>,
 }
 
 /// List shifts
@@ -224,6 +224,7 @@ pub async fn list(
     List { query, page }: List<ListShifts>,
 ) -> Result<HttpResponse, Problem> {
     let ListShifts { register_id, status, from, until } = query;
+    let (from, until) = (from.map(Moment::time), until.map(Moment::time));
     let filter = ShiftFilter { register_id, status, from, until };
     let page = page.request()?;
     let list = async |tx: &TenantTx| all((settings::currency(tx), shift::list(tx, &filter, &page))).await;
