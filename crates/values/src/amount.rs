@@ -40,7 +40,7 @@ impl From<Amount> for String {
 
 impl utoipa::PartialSchema for Amount {
     fn schema() -> RefOr<Schema> {
-        TextForm::pattern(r"^-?[0-9]+(\.[0-9]+)?$").as_format("decimal").schema(
+        TextForm::pattern(r"^-?[0-9]+(\.[0-9]+)?$").schema(
             "An amount of money in a response, as a decimal string such as \"12.50\". Costs and values may \
              have more decimals than their currency.",
         )

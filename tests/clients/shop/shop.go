@@ -27,7 +27,7 @@ func main() {
 	login := tenantry.NewLogin(password)
 	login.SetEmail(email)
 	login.SetApp("inventory")
-	signedIn, _, err := api.AuthAPI.Login(ctx).Login(*login).Execute()
+	signedIn, _, err := api.AuthAPI.SignIn(ctx).Login(*login).Execute()
 	must(err)
 	ctx = context.WithValue(ctx, tenantry.ContextAccessToken, signedIn.GetAccessToken())
 
@@ -35,7 +35,9 @@ func main() {
 	must(err)
 	variant := products.Data[0].Variants[0]
 	order := func(quantity string) (*tenantry.Order, error) {
-		body := tenantry.NewPlaceOrder([]tenantry.PlaceLine{*tenantry.NewPlaceLine(quantity, variant.Id)})
+		line := tenantry.NewPlaceLine(quantity)
+		line.SetVariantId(variant.Id)
+		body := tenantry.NewPlaceOrder([]tenantry.PlaceLine{*line})
 		placed, _, err := api.OrdersAPI.PlaceOrder(ctx).IdempotencyKey(rand.Text()).PlaceOrder(*body).Execute()
 		return placed, err
 	}

@@ -10,7 +10,7 @@ import sys
 import uuid
 
 from tenantry_client import AuthenticatedClient, Client
-from tenantry_client.api.auth import login
+from tenantry_client.api.auth import sign_in
 from tenantry_client.api.catalogue import list_products
 from tenantry_client.api.orders import place_order
 from tenantry_client.models import (
@@ -26,7 +26,7 @@ from tenantry_client.models import (
 )
 
 address, email, password = sys.argv[1:]
-signed_in = login.sync(
+signed_in = sign_in.sync(
     client=Client(base_url=address), body=Login(email=email, password=password, app="inventory")
 )
 assert isinstance(signed_in, SignedIn), signed_in

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use inventory::counter::Counter;
 use inventory::{LocationId, VariantId};
+use serde::Serialize;
 use till::ShiftId;
 use till::approval::Approves;
-use till::shift::Need;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use values::{Amount, Quantity, Sku};
+use values::{Amount, Name, Quantity, Sku};
 
 /// The members, for the API document. Each problem has those that its code needs.
 #[derive(ToSchema)]
@@ -63,9 +63,6 @@ pub struct Members {
     /// With approval_required: the approval that is necessary.
     #[schema(nullable = false)]
     approval: Option<NeededApproval>,
-    /// With counted_already and approval_required at the close of a shift: the fields to send.
-    #[schema(nullable = false)]
-    needs: Option<Vec<Need>>,
     /// With events_gone: the position after which the events are kept.
     #[schema(nullable = false, example = "1-4711")]
     next: Option<String>,
@@ -73,7 +70,7 @@ pub struct Members {
 
 impl Members {
     /// The names in the document.
-    pub const NAMES: [&str; 18] = [
+    pub const NAMES: [&str; 17] = [
         "shortages",
         "documentStatus",
         "allowed",
@@ -90,58 +87,57 @@ impl Members {
         "stock",
         "documents",
         "approval",
-        "needs",
         "next",
     ];
 }
 
 /// A variant of which too little is available.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "the API document alone reads the fields")]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Shortage {
-    variant_id: VariantId,
-    location_id: LocationId,
+    pub variant_id: VariantId,
+    /// The SKU of the variant; null if it is not known here.
+    pub sku: Option<Sku>,
+    /// The name of the product; null if it is not known here.
+    pub name: Option<Name>,
+    pub location_id: LocationId,
     /// The quantity that was requested.
     #[schema(example = "5")]
-    requested: Quantity,
+    pub requested: Quantity,
     /// The quantity that is available.
     #[schema(example = "3")]
-    available: Quantity,
+    pub available: Quantity,
 }
 
 /// Stock of a location that is to be archived.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "the API document alone reads the fields")]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct StockLeft {
-    variant_id: VariantId,
+    pub variant_id: VariantId,
     /// The SKU of the variant.
-    sku: Sku,
+    pub sku: Sku,
     /// The quantity on hand.
-    on_hand: Quantity,
+    pub on_hand: Quantity,
 }
 
 /// A document that is still under way.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "the API document alone reads the fields")]
+#[derive(Serialize, ToSchema)]
 pub struct DocumentUnderWay {
     /// The type of the document.
-    r#type: Counter,
-    id: Uuid,
+    pub r#type: Counter,
+    pub id: Uuid,
     /// The number as it is printed.
     #[schema(example = "SO-000042")]
-    reference: String,
+    pub reference: String,
 }
 
 /// An approval that a sale needs.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "the API document alone reads the fields")]
+#[derive(Serialize, ToSchema)]
 pub struct NeededApproval {
     /// The action to approve.
-    approves: Approves,
+    pub approves: Approves,
     /// The amount to approve; null if the action has none.
-    amount: Option<Amount>,
+    pub amount: Option<Amount>,
 }
 
 #[cfg(test)]

@@ -36,6 +36,9 @@ fn add(body: &mut Value, maker: &Maker<'_>) {
 /// Fields that a client sends instead of other fields, or only to make a repeated request safe.
 const LEFT_OUT_OF_REQUESTS: [&str; 2] = ["id", "reverses"];
 
+/// The ends of the names of schemas of decimal strings.
+const DECIMALS: [&str; 5] = ["Amount", "Money", "Quantity", "Percent", "ExchangeRate"];
+
 struct Maker<'a> {
     schemas: &'a Value,
     is_request: bool,
@@ -50,6 +53,9 @@ impl Maker<'_> {
         }
         if let Some(reference) = schema["$ref"].as_str() {
             let of = reference.rsplit('/').next().unwrap_or_default();
+            if DECIMALS.iter().any(|kind| of.ends_with(kind)) {
+                return known(name).unwrap_or_else(|| json!("1"));
+            }
             return self.make(name, &self.schemas[of]);
         }
         if let Some(parts) = schema["allOf"].as_array() {
@@ -83,7 +89,6 @@ impl Maker<'_> {
                 Some("uuid") => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
                 Some("date-time") => json!("2026-11-25T09:30:00Z"),
                 Some("date") => json!("2026-12-01"),
-                Some("decimal") => known(name).unwrap_or_else(|| json!("1")),
                 _ => known(name).unwrap_or_else(|| json!("Example")),
             },
             _ => known(name).unwrap_or_else(|| json!({})),

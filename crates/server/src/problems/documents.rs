@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
+use crate::http::problem_members::{DocumentUnderWay, StockLeft};
 use crate::problems::line;
 
 impl From<IdempotencyError> for Problem {
@@ -34,7 +35,7 @@ impl From<ClosingError> for Problem {
             ClosingError::HasStock(levels) => {
                 let level = |level: OnHand| {
                     let OnHand { variant_id, sku, on_hand } = level;
-                    json!({"variantId": variant_id, "sku": sku, "onHand": on_hand})
+                    StockLeft { variant_id, sku, on_hand }
                 };
                 let levels: Vec<_> = levels.into_iter().map(level).collect();
                 Self::because(Code::LocationNotEmpty, &text).with("stock", json!(levels))
@@ -44,7 +45,7 @@ impl From<ClosingError> for Problem {
             ClosingError::UnderWay(documents) => {
                 let document = |document: UnderWay| {
                     let reference = document.kind.reference(document.number);
-                    json!({"type": document.kind, "id": document.id, "reference": reference})
+                    DocumentUnderWay { r#type: document.kind, id: document.id, reference }
                 };
                 let documents: Vec<_> = documents.into_iter().map(document).collect();
                 Self::because(Code::DocumentsUnderWay, &text).with("documents", json!(documents))

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
+use crate::http::problem_members::Shortage;
 use crate::problems::line;
 
 impl From<StockError> for Problem {
@@ -23,14 +24,14 @@ impl From<StockError> for Problem {
                     .iter()
                     .map(|shortage| {
                         let (sku, name) = shortage.article.clone().unzip();
-                        json!({
-                            "variantId": shortage.variant_id,
-                            "sku": sku,
-                            "name": name,
-                            "locationId": shortage.location_id,
-                            "requested": shortage.requested,
-                            "available": shortage.available,
-                        })
+                        Shortage {
+                            variant_id: shortage.variant_id,
+                            sku,
+                            name,
+                            location_id: shortage.location_id,
+                            requested: shortage.requested,
+                            available: shortage.available,
+                        }
                     })
                     .collect();
                 Self::new(Code::InsufficientStock, "There is not enough stock; see shortages.")

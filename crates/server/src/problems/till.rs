@@ -17,6 +17,7 @@ use values::Money;
 use crate::http::caller::role_lacks;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
+use crate::http::problem_members::NeededApproval;
 use crate::problems::line;
 
 impl From<RegisterError> for Problem {
@@ -103,8 +104,8 @@ impl From<SaleError> for Problem {
             SaleError::NoShift => Self::because(Code::NoOpenShift, &error),
             SaleError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
             SaleError::NeedsApproval { approves, amount } => {
-                let approval = json!({"approves": approves, "amount": amount.map(Money::plain)});
-                Self::because(Code::ApprovalRequired, &error).with("approval", approval)
+                let approval = NeededApproval { approves, amount: amount.map(Money::plain) };
+                Self::because(Code::ApprovalRequired, &error).with("approval", json!(approval))
             }
             SaleError::NoReason => Self::invalid("/reason", Code::MissingField, error),
             SaleError::Basket(error) => error.into(),
