@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alerts;
+mod any_request;
 mod api_keys;
 mod apps;
 mod archiving;

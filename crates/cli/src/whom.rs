@@ -9,7 +9,7 @@ use identity::user::{self, LoginName};
 use identity::{AppSlug, RoleKey, UserId, Username};
 use settings::Settings;
 use tenancy::{SharedScope, SharedTx, Tenant, TenantSlug};
-use values::Email;
+use values::{Email, IfVersion};
 
 use crate::context;
 use crate::failure::NotFound;
@@ -137,5 +137,5 @@ impl Place {
 
 /// The membership, to be changed.
 pub fn target(membership: &Membership) -> Target {
-    Target { id: membership.id, tenant: None, if_version: None }
+    Target { id: membership.id, tenant: None, if_version: IfVersion::ANY }
 }

@@ -250,6 +250,20 @@ impl Percent {
     }
 }
 
+/// A percentage from 0 to 100, as a request has it, for the API document.
+pub struct Share;
+
+impl utoipa::PartialSchema for Share {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        TextForm::pattern(r"^0*(100(\.0+)?|[0-9]{1,2}(\.[0-9]{1,4}0*)?)$")
+            .at_most(LONGEST)
+            .such_as("16")
+            .schema("A percentage from 0 to 100, as a decimal string with up to 4 decimals.")
+    }
+}
+
+impl utoipa::ToSchema for Share {}
+
 macro_rules! trimmed {
     ($($name:ident),*) => {$(
         impl fmt::Display for $name {

@@ -18,6 +18,7 @@ mod email;
 pub mod folding;
 pub mod gtin;
 mod id;
+mod if_version;
 mod label_pattern;
 mod locale;
 #[doc(hidden)]
@@ -39,10 +40,11 @@ pub use currency::{Currency, CurrencyError, TooFine};
 pub use day::{Day, DayError};
 pub use day_start::{DayStart, DayStartError};
 pub use decimal::{
-    DecimalError, ExchangeRate, Money, NonNegative, Percent, Positive, Quantity, SignError, Signed,
+    DecimalError, ExchangeRate, Money, NonNegative, Percent, Positive, Quantity, Share, SignError, Signed,
 };
 pub use email::{Email, EmailError};
 pub use id::{AnyId, IdError, read_id};
+pub use if_version::IfVersion;
 pub use label_pattern::{Label, LabelPattern, LabelPatternError, Measure};
 pub use locale::{Locale, LocaleError};
 pub use moment::{Moment, MomentError};

@@ -9,7 +9,7 @@ use identity::api_key::{self, ApiKey, ApiKeyError, ApiKeyId, KeyStatus, NewApiKe
 use identity::{OVERLAP_HOURS, PermissionKey, ProgramSecret};
 use secrecy::ExposeSecret as _;
 use tenancy::{SharedScope, TenantSlug};
-use values::{Moment, Name};
+use values::{IfVersion, Moment, Name};
 
 use crate::confirm::Consent;
 use crate::context;
@@ -113,7 +113,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rotate { which, overlap_hours, expires } => {
             let tenant = context::find_tenant(&settings, &which.tenant).await?;
             let overlap = TimeDelta::hours(overlap_hours.into());
-            let rotation = Rotation { overlap, if_version: None, expires_at: expires.map(Moment::time) };
+            let rotation =
+                Rotation { overlap, if_version: IfVersion::ANY, expires_at: expires.map(Moment::time) };
             let operator = context::operator(&settings).await?;
             let made = operator.rotate_api_key(&tenant, which.id, rotation).await?;
             if let Some(until) = made.0.previous_expires_at {

@@ -11,7 +11,8 @@ use identity::{AppSlug, PermissionKey, RoleKey};
 use platform::Operator;
 use settings::Settings;
 use tenancy::{SharedScope, SharedTx};
-use values::{Name, Note};
+
+use values::{IfVersion, Name, Note};
 
 use crate::confirm::Consent;
 use crate::context;
@@ -120,7 +121,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             {
                 return Err(AppError::Exists(slug).into());
             }
-            context::operator(&settings).await?.apply_app(&slug, &wanted, None).await?;
+            context::operator(&settings).await?.apply_app(&slug, &wanted, IfVersion::ANY).await?;
             show(&found(&settings, &slug).await?, output)?;
         }
         Command::Apply { file, dry_run } => {
@@ -180,7 +181,7 @@ async fn apply(operator: &Operator, mut wanted: BTreeMap<AppSlug, AppDefinition>
         let mut waiting = BTreeMap::new();
         let mut refusal = None;
         for (slug, definition) in wanted {
-            match operator.apply_app(&slug, &definition, None).await {
+            match operator.apply_app(&slug, &definition, IfVersion::ANY).await {
                 Ok(Applied::Registered) => note!("{slug}: registered"),
                 Ok(Applied::Changed) => note!("{slug}: changed"),
                 Ok(Applied::Unchanged) => note!("{slug}: unchanged"),

@@ -5,7 +5,7 @@ use identity::auth_event::{self, AuthAction, AuthEvent, By};
 use identity::{OverlapError, Sealer, Unreadable};
 use serde_json::json;
 use tenancy::{DbError, SharedTx, TenantId};
-use values::Note;
+use values::{IfVersion, Note};
 
 use crate::feed::stored_event;
 use crate::topic_filter::TopicFilter;
@@ -130,7 +130,7 @@ pub async fn change(
     tenant: TenantId,
     id: EndpointId,
     change: &EndpointChange,
-    if_version: Option<i32>,
+    if_version: IfVersion,
     by: By<'_>,
 ) -> Result<Endpoint, EndpointError> {
     const CHANGE: &str = "
@@ -162,7 +162,7 @@ pub async fn rotate(
     tenant: TenantId,
     id: EndpointId,
     overlap: TimeDelta,
-    if_version: Option<i32>,
+    if_version: IfVersion,
     sealer: &Sealer,
     by: By<'_>,
 ) -> Result<(Endpoint, WebhookSecret), EndpointError> {
@@ -195,7 +195,7 @@ pub async fn pause(
 ) -> Result<Endpoint, EndpointError> {
     const PAUSE: &str =
         "UPDATE shared.webhook_endpoints SET status = 'paused', version = version + 1 WHERE id = $1";
-    let present = lock(tx, tenant, id, None).await?;
+    let present = lock(tx, tenant, id, IfVersion::ANY).await?;
     if present.status == EndpointStatus::Paused {
         return Ok(present);
     }
@@ -219,7 +219,7 @@ pub async fn resume(
            SET status = 'active', attempts = 0, failing_since = NULL, failing_position = NULL, due_at = $2,
                last_position = $3, version = version + 1
          WHERE id = $1";
-    let present = lock(tx, tenant, id, None).await?;
+    let present = lock(tx, tenant, id, IfVersion::ANY).await?;
     if present.status == EndpointStatus::Active {
         return Ok(present);
     }
@@ -253,7 +253,7 @@ pub async fn skip(
            SET last_position = greatest(last_position, failing_position), attempts = 0, failing_since = NULL,
                failing_position = NULL, due_at = $2, version = version + 1
          WHERE id = $1";
-    let present = lock(tx, tenant, id, None).await?;
+    let present = lock(tx, tenant, id, IfVersion::ANY).await?;
     if present.attempts == 0 {
         return Err(EndpointError::Status(
             "No event of this webhook waits for a retry, so there is none to skip.",
@@ -271,7 +271,7 @@ pub async fn delete(
     tx: &SharedTx,
     tenant: TenantId,
     id: EndpointId,
-    if_version: Option<i32>,
+    if_version: IfVersion,
     by: By<'_>,
 ) -> Result<(), EndpointError> {
     const DELETE: &str = "DELETE FROM shared.webhook_endpoints WHERE id = $1";
@@ -289,15 +289,15 @@ pub(super) async fn lock(
     tx: &SharedTx,
     tenant: TenantId,
     id: EndpointId,
-    if_version: Option<i32>,
+    if_version: IfVersion,
 ) -> Result<Endpoint, EndpointError> {
     const LOCK: &str = "
         SELECT id FROM shared.webhook_endpoints WHERE id = $1 AND tenant_id = $2 FOR UPDATE";
     tx.value_opt::<EndpointId>(LOCK, &[&id, &tenant]).await?;
     let present = read(tx, tenant, id).await?;
-    match if_version {
-        Some(version) if version != present.version => Err(EndpointError::Stale),
-        _ => Ok(present),
+    match if_version.allows(present.version) {
+        true => Ok(present),
+        false => Err(EndpointError::Stale),
     }
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use identity::auth_event::{AuthAction, By};
 use tenancy::{SharedTx, TenantId};
 use uuid::Uuid;
+use values::IfVersion;
 
 use crate::webhooks::change::{self, EndpointError};
 use crate::webhooks::endpoint::{Endpoint, EndpointId, EndpointStatus};
@@ -41,7 +42,7 @@ pub async fn request(
         last: Option<i64>,
     }
     tenancy::from_row!(Found { first, last });
-    let present = change::lock(tx, tenant, id, None).await?;
+    let present = change::lock(tx, tenant, id, IfVersion::ANY).await?;
     if present.status != EndpointStatus::Active {
         return Err(EndpointError::Status("Resume the webhook before you replay events."));
     }
@@ -76,7 +77,7 @@ pub async fn stop(
         UPDATE shared.webhook_endpoints
            SET replay_next = NULL, replay_until = NULL, replay_due_at = NULL, version = version + 1
          WHERE id = $1";
-    let present = change::lock(tx, tenant, id, None).await?;
+    let present = change::lock(tx, tenant, id, IfVersion::ANY).await?;
     if present.replaying == 0 {
         return Ok(present);
     }

@@ -5,7 +5,7 @@ use const_format::concatcp;
 use serde::Serialize;
 use serde_json::json;
 use tenancy::{DbError, SharedTx, TenantId};
-use values::{Name, Page, PageRequest};
+use values::{IfVersion, Name, Page, PageRequest};
 
 use crate::INVENTORY_APP;
 use crate::access::granting::{self, GrantError};
@@ -107,7 +107,7 @@ pub struct Rotation {
     /// How long the former secret stays valid: at most seven days.
     pub overlap: TimeDelta,
     /// Rotate the key only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
     /// When the key expires. Defaults to the present expiry.
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -232,7 +232,7 @@ pub async fn rotate(
     secret::check_overlap(rotation.overlap)?;
     granting::lock_member(tx, tenant, by).await?;
     let present = lock(tx, tenant, id).await?;
-    if rotation.if_version.is_some_and(|version| version != present.version) {
+    if !rotation.if_version.allows(present.version) {
         return Err(ApiKeyError::Stale);
     }
     let is_expired = present.status == KeyStatus::Expired;

@@ -6,7 +6,7 @@ use postgres_types::Json;
 use serde::{Deserialize, Serialize};
 use tenancy::{DbError, SharedTx};
 use utoipa::ToSchema;
-use values::{Name, Note};
+use values::{IfVersion, Name, Note};
 
 use crate::names::keys::{AppSlug, PermissionKey, RoleKey};
 
@@ -280,13 +280,13 @@ pub async fn apply(
     tx: &SharedTx,
     slug: &AppSlug,
     wanted: &AppDefinition,
-    if_version: Option<i32>,
+    if_version: IfVersion,
 ) -> Result<Applied, AppError> {
     let wanted = wanted.clone().sorted();
     wanted.check(slug)?;
     lock(tx).await?;
     let present = find(tx, slug).await?;
-    if if_version.is_some() && present.as_ref().map(|app| app.version) != if_version {
+    if !if_version.allows_present(present.as_ref().map(|app| app.version)) {
         return Err(AppError::Stale);
     }
     match &present {

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use tenancy::{SharedTx, TenantId};
+use values::IfVersion;
 
 use crate::names::ids::MembershipId;
 use crate::people::authority;
@@ -19,7 +20,7 @@ pub struct Target {
     /// The business whose members the actor may change. `None` for the operator: any.
     pub tenant: Option<TenantId>,
     /// The version that the client has read, if it says so.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// A membership after a change.
@@ -113,9 +114,9 @@ async fn lock(tx: &SharedTx, target: Target) -> Result<Membership, MembershipErr
     const LOCK: &str = "SELECT version FROM shared.memberships WHERE id = $1 FOR NO KEY UPDATE";
     tx.value_opt::<i32>(LOCK, &[&target.id]).await?;
     let present = read(tx, target).await?;
-    match target.if_version {
-        Some(version) if version != present.version => Err(MembershipError::Stale),
-        _ => Ok(present),
+    match target.if_version.allows(present.version) {
+        true => Ok(present),
+        false => Err(MembershipError::Stale),
     }
 }
 

@@ -4,7 +4,7 @@
 use const_format::concatcp;
 use serde::Serialize;
 use tenancy::{DbError, SharedTx};
-use values::{Email, Locale, Name, ShortText};
+use values::{Email, IfVersion, Locale, Name, ShortText};
 
 use crate::names::ids::UserId;
 use crate::names::keys::Username;
@@ -44,7 +44,7 @@ pub struct ProfileChange {
     /// The new language.
     pub locale: Option<Option<Locale>>,
     /// The version that the client has read, if it says so.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// A profile was not changed.
@@ -95,7 +95,7 @@ pub async fn change(
            SET full_name = $2, phone = $3, locale = $4, version = version + 1, updated_at = $5
          WHERE id = $1";
     let present: Profile = tx.row_opt(LOCK, &[&id]).await?.ok_or(ProfileError::Unknown)?;
-    if change.if_version.is_some_and(|version| version != present.version) {
+    if !change.if_version.allows(present.version) {
         return Err(ProfileError::Stale);
     }
     let mut changed = Profile { version: present.version + 1, ..present.clone() };

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 use tenancy::{DbError, SharedTx, TenantId};
-use values::{Name, Note};
+use values::{IfVersion, Name, Note};
 
 pub use crate::names::keys::OWNER_ROLE;
 use crate::names::keys::{AppSlug, PermissionKey, RoleKey};
@@ -125,7 +125,7 @@ pub async fn put(
     tenant: TenantId,
     wanted: &NewRole,
     by: By<'_>,
-    if_version: Option<i32>,
+    if_version: IfVersion,
 ) -> Result<bool, RoleError> {
     const IS_FOR_BUSINESSES: &str =
         "SELECT EXISTS (SELECT FROM shared.apps WHERE slug = $1 AND has_businesses)";
@@ -157,7 +157,7 @@ pub async fn put(
     if !tx.value::<bool>(IS_FOR_BUSINESSES, &[&wanted.app]).await? {
         return Err(RoleError::UnknownApp(wanted.app.clone()));
     }
-    if if_version.is_some() && present.as_ref().map(|role| role.version) != if_version {
+    if !if_version.allows_present(present.as_ref().map(|role| role.version)) {
         return Err(RoleError::Stale);
     }
     let description = wanted.description.as_ref().map_or("", Note::as_str);
@@ -201,7 +201,7 @@ pub async fn remove(
     app: &AppSlug,
     key: &RoleKey,
     by: By<'_>,
-    if_version: Option<i32>,
+    if_version: IfVersion,
 ) -> Result<(), RoleError> {
     const REMOVE: &str = "DELETE FROM shared.roles WHERE app = $1 AND tenant_id = $2 AND key = $3";
     lock(tx, tenant, app, key).await?;
@@ -209,7 +209,7 @@ pub async fn remove(
     if role.is_preset {
         return Err(RoleError::Preset(role.key));
     }
-    if if_version.is_some_and(|version| version != role.version) {
+    if !if_version.allows(role.version) {
         return Err(RoleError::Stale);
     }
     if invitation::names_role(tx, tenant, app, &role.key).await? {

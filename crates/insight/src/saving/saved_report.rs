@@ -7,7 +7,7 @@ use inventory::audit::{self, Action, Subject};
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
 use tokio_postgres::types::ToSql;
-use values::{ActorId, Email, Name, Page, PageRequest};
+use values::{ActorId, Email, IfVersion, Name, Page, PageRequest};
 
 use crate::saving::choice::{Choice, Period, ReportName};
 
@@ -271,7 +271,7 @@ pub async fn replace(
     tx: &TenantTx,
     id: SavedReportId,
     new: &NewSavedReport,
-    if_version: Option<i32>,
+    if_version: IfVersion,
     actor: ActorId,
 ) -> Result<(), SavedReportError> {
     const REPLACE: &str = "
@@ -295,7 +295,7 @@ pub async fn replace(
 pub async fn delete(
     tx: &TenantTx,
     id: SavedReportId,
-    if_version: Option<i32>,
+    if_version: IfVersion,
     actor: ActorId,
 ) -> Result<(), SavedReportError> {
     let report = lock(tx, id, if_version).await?;
@@ -306,11 +306,11 @@ pub async fn delete(
 async fn lock(
     tx: &TenantTx,
     id: SavedReportId,
-    if_version: Option<i32>,
+    if_version: IfVersion,
 ) -> Result<SavedReport, SavedReportError> {
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR UPDATE");
     let report: SavedReport = tx.row_opt(LOCK, &[&id]).await?.ok_or(SavedReportError::NotFound)?;
-    if if_version.is_some_and(|wanted| wanted != report.version) {
+    if !if_version.allows(report.version) {
         return Err(Stale.into());
     }
     Ok(report)

@@ -3,7 +3,7 @@
 use const_format::concatcp;
 use serde::Serialize;
 use tenancy::{DbError, TenantTx};
-use values::{ActorId, Email, Name, Note, ShortText};
+use values::{ActorId, Email, IfVersion, Name, Note, ShortText};
 
 use crate::records::audit::{self, Action, Changes, Subject};
 use crate::records::edit::{Edit, Stale};
@@ -58,7 +58,7 @@ pub struct ProfileChange {
     /// The number by which the tax office knows the business.
     pub tax_number: Option<Option<ShortText>>,
     /// Change the profile only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// The profile was not changed.

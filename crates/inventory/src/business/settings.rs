@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use const_format::concatcp;
 use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Currency, DayStart, Origin, Percent, Reason, Rounding, TimeZone, TooFine};
+use values::{ActorId, Currency, DayStart, IfVersion, Origin, Percent, Reason, Rounding, TimeZone, TooFine};
 
 use crate::are_distinct;
 use crate::business::till_settings::{
@@ -111,7 +111,7 @@ pub struct SettingsChange {
     /// The settings of the till.
     pub till: TillSettingsChange,
     /// Change the settings only if they have this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// The settings were not changed.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
-use values::{ActorId, Name, Page, PageRequest};
+use values::{ActorId, IfVersion, Name, Page, PageRequest};
 
 use crate::ids::CategoryId;
 use crate::records::audit::{self, Action, Subject};
@@ -52,7 +52,7 @@ pub struct CategoryChange {
     /// `true` archives the category, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// A category was not stored or changed.

@@ -5,7 +5,7 @@ use const_format::concatcp;
 use futures_util::TryFutureExt as _;
 use serde_json::json;
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Name, Note, OptionText, ProductTag, QuantityDecimals};
+use values::{ActorId, IfVersion, Name, Note, OptionText, ProductTag, QuantityDecimals};
 
 use crate::are_distinct;
 use crate::business::plan_limits::{self, LimitError, Limited};
@@ -112,7 +112,7 @@ pub struct ProductChange {
     /// `true` archives the product, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the product only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// A product was not stored or changed.

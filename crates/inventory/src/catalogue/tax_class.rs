@@ -8,7 +8,7 @@ use serde_json::json;
 use tenancy::{DbError, TenantTx};
 use tokio_postgres::types::Json;
 use utoipa::ToSchema;
-use values::{ActorId, Name, Page, PageRequest, Percent};
+use values::{ActorId, IfVersion, Name, Page, PageRequest, Percent};
 
 use crate::ids::TaxClassId;
 use crate::records::audit::{self, Action, Subject};
@@ -97,7 +97,7 @@ pub struct TaxClassChange {
     /// `true` archives the tax class, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// A tax class was not stored or changed.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use tenancy::{TenantTx, all};
 use tokio_postgres::types::Json;
-use values::{ActorId, Barcode, Money, NonNegative, Quantity, Sku};
+use values::{ActorId, Barcode, IfVersion, Money, NonNegative, Quantity, Sku};
 
 use crate::business::settings;
 use crate::catalogue::bundle::{self, NewComponent};
@@ -44,7 +44,7 @@ pub struct VariantChange {
     /// `true` archives the variant, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// A variant whose row is locked.

@@ -6,8 +6,8 @@ use serde_json::json;
 use tenancy::{DbError, TenantTx};
 use values::folding::search_key;
 use values::{
-    ActorId, Email, EmailError, Money, Name, NonNegative, Note, Page, PageRequest, SearchText, ShortText,
-    TooFine,
+    ActorId, Email, EmailError, IfVersion, Money, Name, NonNegative, Note, Page, PageRequest, SearchText,
+    ShortText, TooFine,
 };
 
 use crate::business::settings;
@@ -91,7 +91,7 @@ pub struct CustomerChange {
     /// `true` archives the customer, and `false` restores the customer.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// A customer was not changed.

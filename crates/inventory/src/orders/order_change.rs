@@ -4,7 +4,7 @@
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 use tenancy::{TenantTx, all, outbox};
-use values::{ActorId, Note, Quantity};
+use values::{ActorId, IfVersion, Note, Quantity};
 
 use crate::business::settings;
 use crate::ids::{CustomerId, OrderId, VariantId};
@@ -39,7 +39,7 @@ pub struct OrderChange {
     /// Whether the actor may set prices. If so, the discount limit does not apply.
     pub may_set_prices: bool,
     /// Change the order only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// Changes an order, with the row locked. A change that changes nothing leaves the version as it is.

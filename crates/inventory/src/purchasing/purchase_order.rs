@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use const_format::concatcp;
 use serde_json::{Value, json};
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Currency, ExchangeRate, Money, Note, Positive, QuantityDecimals};
+use values::{ActorId, Currency, ExchangeRate, IfVersion, Money, Note, Positive, QuantityDecimals};
 
 use crate::business::settings;
 use crate::ids::{LocationId, PurchaseOrderId, SupplierId};
@@ -131,7 +131,7 @@ pub struct PurchaseOrderChange {
     /// All lines that the purchase order has from now on.
     pub lines: Option<Vec<NewLine>>,
     /// Change the row only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// A purchase order was not stored or changed. `index` is the line's position in the request.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
-use values::{ActorId, Email, EmailError, Name, Note, Page, PageRequest, ShortText};
+use values::{ActorId, Email, EmailError, IfVersion, Name, Note, Page, PageRequest, ShortText};
 
 use crate::ids::SupplierId;
 use crate::records::audit::{self, Action, Subject};
@@ -82,7 +82,7 @@ pub struct SupplierChange {
     /// `true` archives the supplier, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// A supplier was not stored or changed.

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tenancy::{DbError, TenantTx};
-use values::{ActorId, Money};
+use values::{ActorId, IfVersion, Money};
 
 use crate::records::audit::{self, Action, Changes, Subject};
 
@@ -21,13 +21,12 @@ pub struct Edit<'a> {
 }
 
 impl<'a> Edit<'a> {
-    /// Begins a change of the row with the version `stored`; `wanted` is the version that the client read, if
-    /// it says.
+    /// Begins a change of the row with the version `stored`; `wanted` are the versions that the client read.
     ///
     /// # Errors
     /// [`Stale`] when they differ.
-    pub fn begin(tx: &'a TenantTx, actor: ActorId, wanted: Option<i32>, stored: i32) -> Result<Self, Stale> {
-        if wanted.is_some_and(|wanted| wanted != stored) {
+    pub fn begin(tx: &'a TenantTx, actor: ActorId, wanted: IfVersion, stored: i32) -> Result<Self, Stale> {
+        if !wanted.allows(stored) {
             return Err(Stale);
         }
         Ok(Self { tx, actor, changes: Changes::default() })

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
-use values::{ActorId, Name, Page, PageRequest};
+use values::{ActorId, IfVersion, Name, Page, PageRequest};
 
 use crate::business::plan_limits::{self, LimitError, Limited};
 use crate::ids::LocationId;
@@ -38,7 +38,7 @@ pub struct LocationChange {
     /// `true` archives the location, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the location only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// A location was not stored or changed.

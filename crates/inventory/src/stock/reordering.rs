@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, NonNegative, Quantity};
+use values::{ActorId, IfVersion, NonNegative, Quantity};
 
 use crate::ids::{LocationId, VariantId};
 use crate::records::audit::{Action, Subject};
@@ -42,7 +42,7 @@ pub struct ReorderingChange {
     /// The location's own target quantity, in sale units.
     pub target_quantity: Option<Option<NonNegative<Quantity>>>,
     /// Change it only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// The reordering of a variant at a location was not read or changed.
@@ -116,7 +116,7 @@ pub async fn update(
     let before = find(tx, variant, location).await?;
     let is_new = before.version == Reordering::NONE.version;
     if is_new {
-        if change.if_version.is_some_and(|version| version != before.version) {
+        if !change.if_version.allows(before.version) {
             return Err(Stale.into());
         }
         let (level, target) = (change.reorder_level.flatten(), change.target_quantity.flatten());
@@ -130,7 +130,7 @@ pub async fn update(
     }
     let mut stored: Reordering = tx.row(LOCK, &[&variant, &location]).await?;
     stored.is_kept &= !is_new;
-    let if_version = change.if_version.filter(|_| !is_new);
+    let if_version = if is_new { IfVersion::ANY } else { change.if_version };
     let mut edit = Edit::begin(tx, actor, if_version, stored.version)?;
     let number = |new: Option<Option<NonNegative<Quantity>>>| new.map(|new| new.map(NonNegative::get));
     let (reorder_level, target) = (number(change.reorder_level), number(change.target_quantity));

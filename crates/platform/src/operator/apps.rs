@@ -4,6 +4,7 @@
 use identity::AppSlug;
 use identity::app::{self, AppDefinition, AppError, Applied};
 use serde_json::json;
+use values::IfVersion;
 
 use crate::operator::lifecycle::Operator;
 use crate::records::platform_audit;
@@ -18,7 +19,7 @@ impl Operator {
         &self,
         slug: &AppSlug,
         wanted: &AppDefinition,
-        if_version: Option<i32>,
+        if_version: IfVersion,
     ) -> Result<Applied, AppError> {
         self.owner_database
             .write_shared(async |tx| {

@@ -17,6 +17,7 @@ use identity::session::{self, Which};
 use identity::{AppSlug, LinkKey, RoleKey, UserId};
 use serde_json::{Value, json};
 use tenancy::{DbError, SharedTx, Tenant, tenant};
+use values::IfVersion;
 
 use crate::operator::lifecycle::Operator;
 use crate::records::platform_audit;
@@ -80,7 +81,9 @@ impl Operator {
         app: &AppSlug,
         key: &RoleKey,
     ) -> Result<(), RoleError> {
-        let remove = async |tx: &SharedTx| role::remove(tx, tenant.id, app, key, self.actor.by(), None).await;
+        let remove = async |tx: &SharedTx| {
+            role::remove(tx, tenant.id, app, key, self.actor.by(), IfVersion::ANY).await
+        };
         self.owner_database.rehearse_shared(remove).await
     }
 
@@ -288,7 +291,7 @@ impl Operator {
     pub async fn put_role(&self, tenant: &Tenant, wanted: &NewRole) -> Result<bool, RoleError> {
         self.owner_database
             .write_shared(async |tx| {
-                let is_new = role::put(tx, tenant.id, wanted, self.actor.by(), None).await?;
+                let is_new = role::put(tx, tenant.id, wanted, self.actor.by(), IfVersion::ANY).await?;
                 let details =
                     json!({"app": wanted.app, "role": wanted.key, "permissions": wanted.permissions});
                 platform_audit::record(tx, &self.actor, "role.changed", Some(tenant), &details).await?;
@@ -304,7 +307,7 @@ impl Operator {
     pub async fn remove_role(&self, tenant: &Tenant, app: &AppSlug, key: &RoleKey) -> Result<(), RoleError> {
         self.owner_database
             .write_shared(async |tx| {
-                role::remove(tx, tenant.id, app, key, self.actor.by(), None).await?;
+                role::remove(tx, tenant.id, app, key, self.actor.by(), IfVersion::ANY).await?;
                 let details = json!({"app": app, "role": key});
                 platform_audit::record(tx, &self.actor, "role.removed", Some(tenant), &details).await?;
                 Ok::<_, RoleError>(())

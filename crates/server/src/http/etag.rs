@@ -7,9 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, EntityTag, Header as _, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-
-use crate::http::codes::Code;
-use crate::http::problem::Problem;
+use values::IfVersion;
 
 /// The tag of a resource: `"3"`, or `"3.17"` if the resource shows more than its row.
 #[derive(Debug, Clone, Copy)]
@@ -41,31 +39,29 @@ impl fmt::Display for Tag {
     }
 }
 
-/// The version in the If-Match header; `None` without the header or with `*`. The number after the point is
-/// ignored, so a change of stock does not prevent an edit.
-///
-/// # Errors
-/// 400 for anything but `*` or one tag of this API.
-pub fn if_match(request: &HttpRequest) -> Result<Option<i32>, Problem> {
-    if !request.headers().contains_key(header::IF_MATCH) {
-        return Ok(None);
+/// The versions in the If-Match header. Without the header and with `*`, any version. The number after the
+/// point is ignored, so a change of stock does not prevent an edit. A proxy that compresses answers makes tags
+/// weak or adds a suffix, so both make no difference. A text that is no tag of this API is no version: the
+/// change is refused with 412.
+pub fn if_match(request: &HttpRequest) -> IfVersion {
+    let headers = || request.headers().get_all(header::IF_MATCH);
+    if headers().next().is_none() {
+        return IfVersion::ANY;
     }
-    let malformed = || {
-        Problem::new(Code::InvalidIfMatch, "Send the ETag of the last response in If-Match, with its quotes.")
-    };
-    match header::IfMatch::parse(request).map_err(|_| malformed())? {
-        header::IfMatch::Any => Ok(None),
-        header::IfMatch::Items(tags) => match tags.as_slice() {
-            [tag] if !tag.weak => version(tag.tag()).map(Some).ok_or_else(malformed),
-            _ => Err(malformed()),
-        },
+    let tags = headers().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let tags: Vec<&str> = tags.map(str::trim).collect();
+    match tags.contains(&"*") {
+        true => IfVersion::ANY,
+        false => IfVersion::one_of(tags.into_iter().filter_map(version)),
     }
 }
 
+/// The version in an entity tag, such as `"3.17"` or `W/"3-gzip"`.
 fn version(tag: &str) -> Option<i32> {
-    let (version, position) = tag.split_once('.').unwrap_or((tag, "0"));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if is_number(version) && is_number(position) { version.parse().ok() } else { None }
+    let tag = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
+    let end = tag.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(tag.len());
+    let is_suffix = matches!(tag.as_bytes().get(end), None | Some(b'.' | b'-' | b';' | b':'));
+    tag[..end].parse().ok().filter(|_| is_suffix)
 }
 
 /// Answers 200 with the tag and the new state, after a change.
@@ -86,4 +82,28 @@ pub fn respond(request: &HttpRequest, tag: Tag, view: &impl Serialize) -> HttpRe
     // A cache may store the response, but must ask the server each time.
     response.insert_header(header::ETag(tag)).insert_header((header::CACHE_CONTROL, "private, no-cache"));
     if is_known { response.finish() } else { response.json(view) }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_tag_survives_a_proxy_and_a_list() {
+        let read = |text: &str| {
+            if_match(&TestRequest::default().insert_header(("if-match", text)).to_http_request())
+        };
+        for text in
+            [r#""3""#, r#""3.17""#, r#"W/"3""#, r#""3-gzip""#, r#"W/"3.17;br""#, r#""1", "3""#, r#"x, "3""#]
+        {
+            assert!(read(text).allows(3) && !read(text).allows(4), "{text}");
+        }
+        for text in ["", "3", r#""3"#, r#""""#, r#""3x""#, r#""99999999999""#, "{}"] {
+            assert!(!read(text).allows(3), "{text}");
+        }
+        assert_eq!(read("*"), IfVersion::ANY);
+        assert_eq!(if_match(&TestRequest::default().to_http_request()), IfVersion::ANY);
+    }
 }

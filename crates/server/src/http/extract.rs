@@ -10,6 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use serde::de::DeserializeOwned;
+use values::IfVersion;
 
 use crate::http::body;
 use crate::http::caller::CheckAgain;
@@ -120,13 +121,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for PathId<T> {
     }
 }
 
-/// The version that an If-Match header requires; `None` without the header or with `*`.
-pub struct IfMatch(pub Option<i32>);
+/// The versions that an If-Match header allows.
+pub struct IfMatch(pub IfVersion);
 
 impl FromRequest for IfMatch {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(crate::http::etag::if_match(request).map(Self))
+        ready(Ok(Self(crate::http::etag::if_match(request))))
     }
 }

@@ -75,7 +75,9 @@ pub fn of_value(text: &str) -> Fault {
             text.strip_prefix(start).and_then(|rest| rest.split_once(", expected "))
         {
             let is_number = start == "invalid value: " && integers(expected).is_some();
-            let message = match kind_of(found).filter(|_| !is_number) {
+            // A fraction is a number, and so "not a number" would mislead.
+            let is_fraction = integers(expected).is_some() && kind_of(found) == Some("a number");
+            let message = match kind_of(found).filter(|_| !is_number && !is_fraction) {
                 Some(found) => format!("the value must be {}, not {found}", in_words(expected)),
                 None => format!("the value must be {}", in_words(expected)),
             };
@@ -198,7 +200,7 @@ mod tests {
             (r#"{"name":"a","name":"b"}"#, "name is there more than once"),
             (r#"{"name":5}"#, "the value must be a string, not a number"),
             (r#"{"name":null}"#, "the value must be a string, not null"),
-            (r#"{"name":"a","count":1.5}"#, "the value must be a whole number from 0 to 65535, not a number"),
+            (r#"{"name":"a","count":1.5}"#, "the value must be a whole number from 0 to 65535"),
             (r#"{"name":"a","count":-1}"#, "the value must be a whole number from 0 to 65535"),
             (r#"{"name":"a","count":70000}"#, "the value must be a whole number from 0 to 65535"),
             (r#"{"name":"a","count":"7"}"#, "the value must be a whole number from 0 to 65535, not a string"),

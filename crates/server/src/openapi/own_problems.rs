@@ -82,12 +82,7 @@ pub fn of(operation: &str) -> &'static [Code] {
             MoreThanLeft, NotStocked, PriceMissing, PriceReasonMissing, QuantityTooLarge, TooManyDecimals,
             VariantArchived, WrongStatus,
         ],
-        "cancelOrder" => &[
-            AmountTooLarge, CustomerArchived, DiscountOverLimit, DiscountTooLarge, IdTaken,
-            IdempotencyKeyRequired, InsufficientStock, InvalidLineCount, LicenceEnded, LicenceInactive,
-            LocationArchived, MoreThanLeft, NotStocked, QuantityTooLarge, TooManyDecimals, VariantArchived,
-            WrongStatus,
-        ],
+        "cancelOrder" => &[IdempotencyKeyRequired, MoreThanLeft, TooManyDecimals, WrongStatus],
         "exchangeGoods" | "fulfilOrder" | "returnGoods" => &[
             AmountTooLarge, CustomerArchived, DiscountOverLimit, DiscountTooLarge, IdTaken,
             InsufficientStock, InvalidLineCount, LicenceEnded, LicenceInactive, LocationArchived,

@@ -138,7 +138,7 @@ fn of_the_form(method: &str, template: &str, operation: &Map<String, Value>) -> 
         }
     }
     if has_parameter(operation, "If-Match") {
-        codes.extend([Code::InvalidIfMatch, Code::Stale]);
+        codes.extend([Code::Stale]);
     }
     if has_parameter(operation, "Idempotency-Key") {
         codes.extend([Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused, Code::RequestInProgress]);

@@ -9,7 +9,7 @@ use inventory::plan_limits::{self, LimitError, Limited};
 use inventory::{LocationId, location};
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
-use values::{ActorId, Name, Page, PageRequest};
+use values::{ActorId, IfVersion, Name, Page, PageRequest};
 
 use crate::ids::RegisterId;
 
@@ -101,7 +101,7 @@ pub struct RegisterChange {
     /// `true` archives the register, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the register only if it has this version.
-    pub if_version: Option<i32>,
+    pub if_version: IfVersion,
 }
 
 /// A register was not stored or changed.

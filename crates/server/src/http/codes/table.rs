@@ -20,8 +20,6 @@ codes! {
         "Invalid query parameter", "Correct or remove the parameter that detail names.";
     InvalidHost = "invalid_host", BAD_REQUEST,
         "Invalid host", "Send one Host header with the address of the business.";
-    InvalidIfMatch = "invalid_if_match", BAD_REQUEST,
-        "Invalid If-Match header", "Send the ETag of the last response, with its quotes.";
     IdempotencyKeyRequired = "idempotency_key_required", BAD_REQUEST, "Idempotency-Key missing",
         "Send an Idempotency-Key header with a new UUID. Send the same key when you repeat the request.";
     IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST,

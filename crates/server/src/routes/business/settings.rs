@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::{
     Amount, Currency, DayStart, LabelPattern, Money, NonNegative, Note, Origin, Percent, Reason, Rounding,
-    TimeZone,
+    Share, TimeZone,
 };
 
 use crate::http::caller::{Caller, may};
@@ -32,7 +32,7 @@ pub struct ChangeSettings {
     /// The discount limit: the largest discount on an order or a sale, in percent, for members without the
     /// permission catalogue.write. At the till, till.approve or an approval is enough, too.
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false)]
+    #[schema(value_type = Share, nullable = false)]
     discount_limit_percent: Option<Percent>,
     /// The time zone of the business, as a name of the IANA time zone database. It determines when a day
     /// begins and ends.
@@ -47,7 +47,7 @@ pub struct ChangeSettings {
     /// The over-receipt tolerance: the quantity that may be received beyond the ordered quantity, in percent
     /// of the line.
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false)]
+    #[schema(value_type = Share, nullable = false)]
     over_receipt_percent: Option<Percent>,
     /// The reasons that an adjustment may have. If the list is empty, any reason is allowed.
     #[serde(default, deserialize_with = "crate::http::body::required")]

@@ -15,7 +15,7 @@ use crate::routes::catalogue::variants::{self, VariantView};
 /// Returns the variant with this barcode. Every form of a GTIN finds it: UPC-A, EAN-13 and GTIN-14.
 #[utoipa::path(tag = "catalogue", operation_id = "findVariantByBarcode",
     responses((status = 200, body = VariantView)),
-    params(("code" = String, Path, example = "4006381333931")))]
+    params(("code" = Barcode, Path, example = "4006381333931")))]
 #[get("/barcodes/{code}")]
 pub async fn show(
     state: web::Data<State>,

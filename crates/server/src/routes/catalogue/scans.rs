@@ -44,7 +44,7 @@ impl From<Scan> for ScanView {
 /// has printed, with its quantity or amount. The setting labelPatterns tells how to read such a label. The
 /// digits of the article on the label are a barcode or the SKU of the variant.
 #[utoipa::path(tag = "catalogue", operation_id = "scanBarcode", responses((status = 200, body = ScanView)),
-    params(("code" = String, Path, example = "4006381333931")))]
+    params(("code" = Barcode, Path, example = "4006381333931")))]
 #[get("/scans/{code}")]
 pub async fn show(
     state: web::Data<State>,

@@ -6,7 +6,7 @@ use inventory::TaxClassId;
 use inventory::tax_class::{self, NewTaxClass, Rate, TaxClass, TaxClassChange, Taxation};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{Name, Percent};
+use values::{Name, Percent, Share};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
@@ -23,6 +23,7 @@ pub struct NewRate {
     /// The name of the tax, such as VAT. It must be unique in the tax class.
     name: Name,
     /// The tax rate in percent, 0 to 100.
+    #[schema(value_type = Share)]
     percent: Percent,
 }
 
@@ -55,7 +56,7 @@ pub struct ChangeTaxClass {
     inclusive: Option<bool>,
     /// The new tax rates. They replace all present rates.
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, min_items = 1, max_items = 5)]
     rates: Option<Vec<NewRate>>,
     /// true archives the tax class. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]

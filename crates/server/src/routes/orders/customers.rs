@@ -9,7 +9,7 @@ use inventory::under_way::{self, Closing};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::{Amount, Currency, Money, Name, NonNegative, Note, SearchQuery, ShortText};
+use values::{Amount, Currency, Email, Money, Name, NonNegative, Note, SearchQuery, ShortText};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
@@ -26,6 +26,7 @@ pub struct CreateCustomer {
     /// The name of the customer.
     name: Name,
     /// The email address of the customer.
+    #[schema(value_type = Option<Email>)]
     email: Option<ShortText>,
     /// The telephone number of the customer. The server does not check it.
     phone: Option<ShortText>,
@@ -47,6 +48,7 @@ pub struct ChangeCustomer {
     name: Option<Name>,
     /// The email address of the customer.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    #[schema(value_type = Option<Email>)]
     email: Option<Option<ShortText>>,
     /// The telephone number of the customer. The server does not check it.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]

@@ -10,6 +10,7 @@ use identity::{AppSlug, MembershipId, RoleKey, UserId, person};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::ToSchema;
+use values::IfVersion;
 
 use crate::http::caller::{Member, may};
 use crate::http::client;
@@ -216,7 +217,7 @@ async fn set_status(
     member: &Member<may::TeamManage>,
     origin: &Origin,
     id: MembershipId,
-    if_version: Option<i32>,
+    if_version: IfVersion,
     status: MembershipStatus,
 ) -> Result<HttpResponse, Problem> {
     let (target, by) = target(member, origin, id, if_version);
@@ -247,7 +248,7 @@ fn target<'a>(
     member: &Member<may::TeamManage>,
     origin: &'a Origin,
     id: MembershipId,
-    if_version: Option<i32>,
+    if_version: IfVersion,
 ) -> (Target, By<'a>) {
     let target = Target { id, tenant: Some(member.tenant.id), if_version };
     (target, By::person(member.principal.user, origin))

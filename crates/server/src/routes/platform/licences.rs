@@ -60,17 +60,23 @@ pub struct SavePlan {
     /// The name, as people see it.
     name: Name,
     /// The days of one term, 1 to 3660. Defaults to null: a licence has no end.
+    #[schema(minimum = 1, maximum = 3660)]
     term_days: Option<i32>,
     /// The days after the end of a licence on which a business may still sell, 0 to 366. Defaults to 0.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 366)]
     grace_days: i32,
     /// The largest number of members who are active or invited. Defaults to null: no limit.
+    #[schema(minimum = 1)]
     max_members: Option<i32>,
     /// The largest number of locations that are not archived. Defaults to null: no limit.
+    #[schema(minimum = 1)]
     max_locations: Option<i32>,
     /// The largest number of products that are not archived. Defaults to null: no limit.
+    #[schema(minimum = 1)]
     max_products: Option<i32>,
     /// The largest number of registers that are not archived. Defaults to null: no limit.
+    #[schema(minimum = 1)]
     max_registers: Option<i32>,
     /// true makes the plan the one that new businesses get, instead of the present one. Defaults to false.
     #[serde(default)]

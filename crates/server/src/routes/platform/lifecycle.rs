@@ -117,9 +117,11 @@ pub async fn rename(
 pub struct SetLimits {
     /// The longest time that one SQL statement of the business may take, in milliseconds, 100 to 600000.
     /// Defaults to the limit of the installation.
+    #[schema(minimum = 100, maximum = 600_000)]
     statement_timeout_ms: Option<u32>,
     /// The largest number of concurrent transactions of the business at each server, 1 to 500. Defaults to
     /// the limit of the installation.
+    #[schema(minimum = 1, maximum = 500)]
     max_transactions: Option<u32>,
 }
 

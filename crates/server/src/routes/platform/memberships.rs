@@ -5,6 +5,7 @@ use identity::MembershipId;
 use identity::membership::{self, MembershipStatus};
 use identity::membership_change::Target;
 use tenancy::{SharedScope, SharedTx};
+use values::IfVersion;
 
 use crate::http::caller::{Staff, may};
 use crate::http::etag::{self, Tag};
@@ -85,7 +86,7 @@ async fn set_status(
     state: &State,
     staff: &Staff<may::UsersWrite>,
     id: MembershipId,
-    if_version: Option<i32>,
+    if_version: IfVersion,
     status: MembershipStatus,
 ) -> Result<HttpResponse, Problem> {
     let target = Target { id, tenant: None, if_version };

@@ -14,7 +14,7 @@ use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
 use values::{
     ActorId, Amount, Barcode, Currency, Day, ExchangeRate, Money, Name, NonNegative, Note, Percent, Positive,
-    Quantity, Sku,
+    Quantity, Share, Sku,
 };
 
 use crate::http::article::article;
@@ -69,6 +69,7 @@ pub struct DraftLine {
     /// The cost of one unit, without tax, in the currency of the purchase order.
     unit_cost: NonNegative<Money>,
     /// The tax that the supplier charges on top of the cost, in percent, 0 to 100. Defaults to 0.
+    #[schema(value_type = Option<Share>)]
     tax_percent: Option<Percent>,
 }
 

@@ -9,7 +9,9 @@ use inventory::{SupplierId, SupplierPriceId, VariantId, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Amount, Currency, Money, Name, NonNegative, Note, Positive, Quantity, ShortText, Sku};
+use values::{
+    ActorId, Amount, Currency, Email, Money, Name, NonNegative, Note, Positive, Quantity, ShortText, Sku,
+};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
@@ -25,6 +27,7 @@ pub struct CreateSupplier {
     /// The name of the supplier. It must be unique in the business.
     name: Name,
     /// The email address of the supplier. The server does not check it.
+    #[schema(value_type = Option<Email>)]
     email: Option<ShortText>,
     /// The telephone number of the supplier. The server does not check it.
     phone: Option<ShortText>,
@@ -45,6 +48,7 @@ pub struct ChangeSupplier {
     name: Option<Name>,
     /// The email address of the supplier. The server does not check it.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    #[schema(value_type = Option<Email>)]
     email: Option<Option<ShortText>>,
     /// The telephone number of the supplier. The server does not check it.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
@@ -55,6 +59,7 @@ pub struct ChangeSupplier {
     /// The lead time: the number of days from sending a purchase order to the arrival of the goods, 0 to
     /// 1000. null removes the lead time.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    #[schema(minimum = 0, maximum = 1000)]
     lead_time_days: Option<Option<i16>>,
     /// true archives the supplier. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx};
 use utoipa::ToSchema;
-use values::{Email, Locale, Name, ShortText};
+use values::{Email, IfVersion, Locale, Name, ShortText};
 
 use crate::http::caller::SignedIn;
 use crate::http::client;
@@ -67,7 +67,7 @@ pub struct ChangeProfile {
 }
 
 impl ChangeProfile {
-    pub(crate) fn into_change(self, if_version: Option<i32>) -> ProfileChange {
+    pub(crate) fn into_change(self, if_version: IfVersion) -> ProfileChange {
         ProfileChange { full_name: self.full_name, phone: self.phone, locale: self.locale, if_version }
     }
 }

@@ -231,7 +231,7 @@ pub async fn remove(
 /// does not hold up the other lines: it keeps its `refusal`. If the stock count finds less than orders have
 /// reserved, `shortOrders` lists the orders that cannot be fulfilled. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "stock", operation_id = "postCount", request_body = Nothing,
-    responses((status = 200, body = PostedCountView)), params(("id" = CountId, Path,)))]
+    responses((status = 200, body = PostedCountView)), params(RequiredKey, ("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/post")]
 pub async fn post_count(
     state: web::Data<State>,
@@ -253,7 +253,7 @@ pub async fn post_count(
 ///
 /// Closes the stock count without a change of stock.
 #[utoipa::path(tag = "stock", operation_id = "cancelCount", request_body = Nothing,
-    responses((status = 200, body = CountView)), params(("id" = CountId, Path,)))]
+    responses((status = 200, body = CountView)), params(RequiredKey, ("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/cancel")]
 pub async fn cancel(
     state: web::Data<State>,

@@ -207,7 +207,7 @@ pub async fn update(
         let present = state.database.read_shared(SharedScope::Tenant(tenant), find).await?;
         let present = present.ok_or_else(Problem::not_found)?;
         chosen(&member, &present.topics)?;
-        if_version = if_version.or(Some(present.version));
+        if_version = if_version.or(present.version);
     }
     let wanted = EndpointChange {
         address: url.map(|url| address(&state, &url)).transpose()?,

@@ -72,6 +72,7 @@ pub struct SaveReport {
     /// dead_stock. Defaults to last_30_days.
     period: Option<Period>,
     /// The days without a sale, 1 to 1000, for dead_stock alone. Defaults to 90.
+    #[schema(minimum = 1, maximum = 1000)]
     days: Option<i16>,
     /// When the report is mailed. Requires the permission data.export. Defaults to never.
     mail: Option<MailSchedule>,
