@@ -1,5 +1,5 @@
-//! Requests that schemathesis makes from the API document, valid and invalid ones. The server must answer each
-//! as the document says, and never with an error of its own.
+//! Requests that schemathesis makes from the API document, valid and invalid ones. The server must answer
+//! each as the document says, and never with an error of its own.
 
 use std::path::Path;
 

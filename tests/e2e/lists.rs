@@ -81,6 +81,8 @@ async fn an_invalid_parameter_is_named() {
         ("orders?customerId=ann", "customerId", "an id must be a UUID such as "),
         (&format!("orders?customerId={}", order.simple()), "customerId", "an id must be a UUID such as "),
         ("orders?from=yesterday", "from", "a time must look like "),
+        ("orders?from=-4713-11-24T00:00:00Z", "from", "a time must look like "),
+        ("orders?until=%2B262142-12-31T00:00:00Z", "until", "a time must look like "),
         ("reports/sales?from=2026-2-1", "from", "a day must be a date from "),
         ("auth-events?address=here", "address", "an address must be an IP address such as "),
         ("stock/transfers?status=lost", "status", "\"lost\" is not allowed here; use one of: "),

@@ -476,9 +476,6 @@ async fn orders_are_found_by_customer_and_text_together() {
     assert_eq!(found(&format!("q=1&customerId={jones}")).await, [0; 0]);
     assert_eq!(found("from=1970-01-01T00:00:00Z&until=9999-12-31T00:00:00Z").await, [2, 1]);
     assert_eq!(found("until=1970-01-01T00:00:00Z").await, [0; 0]);
-    for query in ["from=-4713-11-24T00:00:00Z", "until=%2B262142-12-31T00:00:00Z"] {
-        assert_eq!(acme.get(&format!("/api/v1/orders?{query}")).await.status, 400, "{query}");
-    }
 }
 
 #[tokio::test]

@@ -56,8 +56,8 @@ fn parse(text: &str, scale: u32) -> Result<Decimal, DecimalError> {
     if value.is_zero() { Ok(Decimal::ZERO) } else { Ok(value) }
 }
 
-/// The form of a decimal string, for the API document. Without the format `decimal`: generators make floats of
-/// it.
+/// The form of a decimal string, for the API document. Without the format `decimal`: generators make floats
+/// of it.
 fn form(pattern: &str) -> TextForm<'_> {
     TextForm::pattern(pattern).at_most(LONGEST)
 }

@@ -40,9 +40,9 @@ impl fmt::Display for Tag {
 }
 
 /// The versions in the If-Match header. Without the header and with `*`, any version. The number after the
-/// point is ignored, so a change of stock does not prevent an edit. A proxy that compresses answers makes tags
-/// weak or adds a suffix, so both make no difference. A text that is no tag of this API is no version: the
-/// change is refused with 412.
+/// point is ignored, so a change of stock does not prevent an edit. A proxy that compresses answers makes
+/// tags weak or adds a suffix, so both make no difference. A text that is no tag of this API is no version:
+/// the change is refused with 412.
 pub fn if_match(request: &HttpRequest) -> IfVersion {
     let headers = || request.headers().get_all(header::IF_MATCH);
     if headers().next().is_none() {

@@ -14,7 +14,8 @@ use crate::http::problem::Problem;
 /// A discount: an amount such as "1.50", or a percentage such as "10%".
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
-#[schema(value_type = String, pattern = r"^0*[0-9]{1,10}(\.[0-9]{1,4}0*)?( *%)?$", max_length = 42, example = "10%")]
+#[schema(value_type = String, max_length = 42, example = "10%")]
+#[schema(pattern = r"^0*[0-9]{1,10}(\.[0-9]{1,4}0*)?( *%)?$")]
 pub struct DiscountText(pub Discount);
 
 impl TryFrom<String> for DiscountText {

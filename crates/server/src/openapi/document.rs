@@ -44,9 +44,10 @@ const TAGS: [(&str, &str); 18] = [
 const DESCRIPTION: &str = "A backend for shops: catalogue, stock, orders, purchasing, the till and reports. \
     Each business has its own host. Sign in on that host with POST /api/v1/auth/login, and send the token in \
     the header `Authorization: Bearer TOKEN`. A program sends an API key of the business in the same way. \
-    Amounts and quantities are decimal strings, such as \"12.50\". Amounts are in the currency of the business, \
-    and quantities in sale units. Times are in UTC. A list is read page by page: send nextCursor as the \
-    parameter cursor. Errors are problem documents (RFC 9457). /docs/errors explains each error code.";
+    Amounts and quantities are decimal strings, such as \"12.50\". Amounts are in the currency of the \
+    business, and quantities in sale units. Times are in UTC. A list is read page by page: send \
+    nextCursor as the parameter cursor. Errors are problem documents (RFC 9457). \
+    /docs/errors explains each error code.";
 
 /// The methods that the API uses, in lower case, as the document has them.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];

@@ -20,8 +20,9 @@ pub fn list() -> HttpResponse {
     };
     let rows: String = Code::ALL.iter().map(row).collect();
     let content = format!(
-        "<p>Every error is a problem document (RFC 9457). Match on <code>code</code>: a code keeps its name and \
-         its status.</p>\n<table>\n<tr><th>Code</th><th>Status</th><th>Meaning</th><th>What to do</th></tr>\n\
+        "<p>Every error is a problem document (RFC 9457). Match on <code>code</code>: a code keeps its name \
+         and its status.</p>\n<table>\n\
+         <tr><th>Code</th><th>Status</th><th>Meaning</th><th>What to do</th></tr>\n\
          {rows}</table>"
     );
     page("Error codes", &content)

@@ -69,8 +69,8 @@ pub fn complete(document: &mut Value) {
     }
 }
 
-const REPEAT: &str = "A new UUID. Send the same key when you repeat the request, so that it takes effect only \
-                      once. The server keeps a key for at least 7 days.";
+const REPEAT: &str = "A new UUID. Send the same key when you repeat the request, so that it takes effect \
+                      only once. The server keeps a key for at least 7 days.";
 
 const CHECK: &str = "The ETag of the last response. If another request has changed the resource, the answer \
                      is 412. Without this header, the request is not checked.";
@@ -87,12 +87,15 @@ fn components() -> Value {
              to ask for a newer one.",
             text("\"3\""),
         ),
-        "Location": header("The path of the new resource.", text("/api/v1/orders/019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10")),
+        "Location": header(
+            "The path of the new resource.",
+            text("/api/v1/orders/019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
+        ),
         "IdempotentReplayed": header(
             "true if an earlier request with the same Idempotency-Key took effect, and this is its answer.",
             json!({"type": "string", "enum": ["true"]}),
         ),
-        "RateLimitLimit": header("The number of requests that may follow each other at once.", number.clone()),
+        "RateLimitLimit": header("The number of requests that may come at once.", number.clone()),
         "RateLimitRemaining": header("The number of requests that are left of them.", number.clone()),
         "RateLimitReset": header("The seconds after which all of them are available again.", number.clone()),
         "RetryAfter": header("The seconds to wait before the request is repeated.", number),

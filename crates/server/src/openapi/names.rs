@@ -1,7 +1,7 @@
 //! The names of schemas, as clients that are generated from the document have them as classes.
 //!
-//! Names of Rust types say how a type is used here, such as `OrderView`. In the document, a resource is called
-//! `Order`, and a page of them `OrderPage`.
+//! Names of Rust types say how a type is used here, such as `OrderView`. In the document, a resource is
+//! called `Order`, and a page of them `OrderPage`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,10 +87,10 @@ fn public_name(name: &str) -> String {
 /// another one.
 fn refer_to_arguments(schemas: &mut Map<String, Value>) {
     let generic: Vec<String> = schemas.keys().filter(|name| name.contains('_')).cloned().collect();
-    for name in generic.iter().cloned() {
+    for name in &generic {
         let Some((_, argument)) = name.split_once('_') else { continue };
         let Some(written_out) = schemas.get(argument).cloned() else { continue };
-        if let Some(schema) = schemas.get_mut(&name) {
+        if let Some(schema) = schemas.get_mut(name) {
             refer(schema, &written_out, argument);
         }
     }

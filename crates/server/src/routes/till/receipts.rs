@@ -46,7 +46,8 @@ pub struct SaleReceiptView {
     #[schema(example = json!(["R1-2026-000017"]))]
     returned_from: Vec<String>,
     /// The time of the sale in the time zone of the business.
-    #[schema(value_type = String, pattern = "^[0-9-]{10}T[0-9:.]{8,}$", example = "2026-11-27T14:05:11.204518")]
+    #[schema(value_type = String, example = "2026-11-27T14:05:11.204518")]
+    #[schema(pattern = "^[0-9-]{10}T[0-9:.]{8,}$")]
     local_time: NaiveDateTime,
     /// The text above the lines. null if there is none.
     header: Option<Note>,
