@@ -25,6 +25,8 @@ async fn every_answer_is_one_of_the_api_document() {
     assert!(document.exists(), "run scripts/clients once: it writes {}", document.display());
     let token = stage.business.token.clone().unwrap();
     let examples = std::env::var("TENANTRY_TEST_REQUESTS").unwrap_or_else(|_| "3".to_owned());
+    // The test makes the same requests each time. A soak makes others.
+    let seed = std::env::var("TENANTRY_TEST_SEED").unwrap_or_else(|_| "1".to_owned());
     let mut schemathesis = Command::new(target.join("python/bin/schemathesis"));
     schemathesis
         .args([
@@ -37,6 +39,8 @@ async fn every_answer_is_one_of_the_api_document() {
             "2",
         ])
         .args([
+            "--seed",
+            &seed,
             "--max-examples",
             &examples,
             "--checks",

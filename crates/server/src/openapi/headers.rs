@@ -44,6 +44,7 @@ pub fn complete(document: &mut Value) {
             add_parameter(operation, "If-None-Match", "EntityTags", COMPARE);
             operation["responses"]["304"] = json!({"description": "The resource has not changed"});
         }
+        add_files(operation);
         let can_repeat = has_parameter(operation, "Idempotency-Key");
         let has_tag = is_tagged || ["post", "patch"].contains(&method) && can_repeat;
         for (status, response) in object(&mut operation["responses"]) {
@@ -105,6 +106,26 @@ fn components() -> Value {
         ),
         "WwwAuthenticate": header("The way to sign in (RFC 6750).", text("Bearer")),
     })
+}
+
+/// The media types of a report or a list that is also available as a file.
+fn add_files(operation: &mut Map<String, Value>) {
+    if !has_parameter(operation, "format") {
+        return;
+    }
+    let format = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let parameters = operation["parameters"].as_array();
+    let has_format =
+        |name| parameters.into_iter().flatten().any(|parameter| parameter["schema"] == format(name));
+    let (is_list, is_report) = (has_format("ListFormat"), has_format("ReportFormat"));
+    let content = &mut operation["responses"]["200"]["content"];
+    if is_list || is_report {
+        content["text/csv"] = json!({"schema": {"type": "string"}});
+    }
+    if is_report {
+        content["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"] =
+            json!({"schema": {"type": "string", "format": "binary"}});
+    }
 }
 
 /// Whether the path belongs to the data of a business.
