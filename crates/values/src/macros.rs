@@ -12,7 +12,7 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, SchemaFormat};
 
 /// The form of a value that is written as a string, for the API document.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct TextForm<'a> {
     format: Option<&'a str>,
     pattern: Option<&'a str>,
@@ -21,19 +21,21 @@ pub struct TextForm<'a> {
 }
 
 impl<'a> TextForm<'a> {
+    const NONE: Self = Self { format: None, pattern: None, length: None, example: None };
+
     /// Any text of `least` to `most` characters.
     pub const fn length(least: usize, most: usize) -> Self {
-        Self { format: None, pattern: None, length: Some((least, most)), example: None }
+        Self { length: Some((least, most)), ..Self::NONE }
     }
 
     /// A text that a regular expression (ECMA-262) describes, including its length.
     pub const fn pattern(pattern: &'a str) -> Self {
-        Self { format: None, pattern: Some(pattern), length: None, example: None }
+        Self { pattern: Some(pattern), ..Self::NONE }
     }
 
     /// A text in a form that has a name in JSON Schema or OpenAPI, such as `uuid`.
     pub const fn format(format: &'a str) -> Self {
-        Self { format: Some(format), pattern: None, length: None, example: None }
+        Self { format: Some(format), ..Self::NONE }
     }
 
     /// The same form, and at most this long.
@@ -44,12 +46,6 @@ impl<'a> TextForm<'a> {
             None => 0,
         };
         Self { length: Some((least, most)), ..self }
-    }
-
-    /// The same form with the name of a format.
-    #[must_use]
-    pub const fn as_format(self, format: &'a str) -> Self {
-        Self { format: Some(format), ..self }
     }
 
     /// The same form, described by a regular expression.
@@ -78,8 +74,8 @@ impl<'a> TextForm<'a> {
     }
 }
 
-/// The schema of a closed set, with the meaning of each word.
-pub fn words_schema(doc: &str, words: &[(&'static str, &str)]) -> RefOr<Schema> {
+/// The schema of a closed set, with the meaning of each word. An empty meaning is left out.
+pub fn words_schema(doc: &str, words: &[(&str, &str)]) -> RefOr<Schema> {
     let mut description = doc.trim().to_owned();
     for (word, meaning) in words.iter().filter(|(_, meaning)| !meaning.is_empty()) {
         description.push_str(&format!("\n- `{word}`: {}", meaning.trim()));

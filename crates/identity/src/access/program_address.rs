@@ -14,9 +14,9 @@ values::checked_text!(
     ProgramAddressError,
     "An address of a program: https, http on the own machine alone, or a scheme of the program's own such as \
      com.example.app:/callback; without a fragment, a user name or a wildcard",
-    values::macros::TextForm::pattern(r"^[\x21-\x7E]+$")
+    values::macros::TextForm::format("uri")
+        .matching(r"^[\x21-\x7E]+$")
         .at_most(2000)
-        .as_format("uri")
         .such_as("https://books.example.com/callback")
 );
 

@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 /// the text is not JSON.
 pub fn find(json: &[u8]) -> Option<String> {
     let mut found = None;
-    let scan = Scan { path: String::new(), found: &mut found };
+    let scan = Scan(&mut found);
     let _ = scan.deserialize(&mut serde_json::Deserializer::from_slice(json));
     found
 }
@@ -23,9 +23,22 @@ pub fn escaped(name: &str) -> Cow<'_, str> {
     }
 }
 
-struct Scan<'a> {
-    path: String,
-    found: &'a mut Option<String>,
+/// The pointer to a field that is there twice. It is made on the way out, so a text without one costs no
+/// pointers.
+struct Scan<'a>(&'a mut Option<String>);
+
+impl Scan<'_> {
+    /// Scans a value in this one.
+    fn inner(&mut self) -> Scan<'_> {
+        Scan(&mut *self.0)
+    }
+
+    /// Puts the step to the scanned value in front of the pointer, if there is one.
+    fn lead(&mut self, step: impl fmt::Display) {
+        if let Some(pointer) = self.0 {
+            pointer.insert_str(0, &format!("/{step}"));
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Scan<'_> {
@@ -42,26 +55,26 @@ impl<'de> Visitor<'de> for Scan<'_> {
         f.write_str("JSON")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         let mut names = HashSet::new();
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            let path = format!("{}/{}", self.path, escaped(&name));
-            if !names.insert(name) {
-                *self.found = Some(path);
+        while let Some(name) = map.next_key::<String>()? {
+            if names.contains(&name) {
+                *self.0 = Some(format!("/{}", escaped(&name)));
                 return Err(A::Error::custom("found"));
             }
-            map.next_value_seed(Scan { path, found: &mut *self.found })?;
+            let scanned = map.next_value_seed(self.inner());
+            scanned.inspect_err(|_| self.lead(escaped(&name)))?;
+            names.insert(name);
         }
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let mut index = 0;
-        while items
-            .next_element_seed(Scan { path: format!("{}/{index}", self.path), found: &mut *self.found })?
-            .is_some()
-        {
-            index += 1;
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        for index in 0.. {
+            let scanned = items.next_element_seed(self.inner());
+            if scanned.inspect_err(|_| self.lead(index))?.is_none() {
+                break;
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde_json::error::Category;
 
 use crate::http::codes::Code;
 
-/// What is wrong with a field.
+/// A fault of one field.
 pub struct Fault {
     pub code: Code,
     /// The name of the field, if the parser did not reach it: it is unknown or missing.
@@ -26,7 +26,7 @@ pub fn of_unknown(name: &str, kind: &str, known: &[String]) -> String {
     }
 }
 
-/// What is wrong with a text that is not JSON.
+/// The sentence about a text that is not JSON.
 pub fn of_syntax(error: &serde_json::Error) -> String {
     let at = format!("line {}, column {}", error.line(), error.column());
     match error.classify() {
@@ -41,7 +41,7 @@ pub fn of_syntax(error: &serde_json::Error) -> String {
     }
 }
 
-/// What is wrong with a value, by the text of the error.
+/// The fault of a value, read from the text of the error.
 pub fn of_value(text: &str) -> Fault {
     // "... at line 1 column 7" does not help a client that sent one line.
     let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
@@ -100,7 +100,7 @@ fn is_integer_error(text: &str) -> bool {
         || text.starts_with("number too ")
 }
 
-/// What the parser expected, in the words of JSON.
+/// The expected type in the words of JSON.
 fn in_words(expected: &str) -> String {
     if let Some((least, most)) = integers(expected) {
         return format!("a whole number from {least} to {most}");

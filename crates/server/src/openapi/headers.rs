@@ -45,7 +45,7 @@ pub fn complete(document: &mut Value) {
             operation["responses"]["304"] = json!({"description": "The resource has not changed"});
         }
         add_files(operation);
-        let can_repeat = has_parameter(operation, "Idempotency-Key");
+        let can_repeat = parameter(operation, "Idempotency-Key").is_some();
         let has_tag = is_tagged || ["post", "patch"].contains(&method) && can_repeat;
         for (status, response) in object(&mut operation["responses"]) {
             let mut add = |name: &str, component: &str| {
@@ -110,14 +110,9 @@ fn components() -> Value {
 
 /// The media types of a report or a list that is also available as a file.
 fn add_files(operation: &mut Map<String, Value>) {
-    if !has_parameter(operation, "format") {
-        return;
-    }
-    let format = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
-    let parameters = operation["parameters"].as_array();
-    let has_format =
-        |name| parameters.into_iter().flatten().any(|parameter| parameter["schema"] == format(name));
-    let (is_list, is_report) = (has_format("ListFormat"), has_format("ReportFormat"));
+    let Some(format) = parameter(operation, "format") else { return };
+    let schema = format["schema"]["$ref"].as_str().unwrap_or_default();
+    let (is_list, is_report) = (schema.ends_with("/ListFormat"), schema.ends_with("/ReportFormat"));
     let content = &mut operation["responses"]["200"]["content"];
     if is_list || is_report {
         content["text/csv"] = json!({"schema": {"type": "string"}});
@@ -142,14 +137,14 @@ fn makes_secrets_or_members(operation: &Map<String, Value>) -> bool {
     tags.filter_map(Value::as_str).any(|tag| matches!(tag, "team" | "access" | "webhooks"))
 }
 
-/// Whether the operation has a parameter with this name.
-pub(super) fn has_parameter(operation: &Map<String, Value>, name: &str) -> bool {
-    let parameters = operation.get("parameters").and_then(Value::as_array);
-    parameters.into_iter().flatten().any(|parameter| parameter["name"] == name)
+/// The parameter of the operation with this name.
+pub(super) fn parameter<'a>(operation: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let mut parameters = operation.get("parameters").and_then(Value::as_array).into_iter().flatten();
+    parameters.find(|parameter| parameter["name"] == name)
 }
 
 fn add_parameter(operation: &mut Map<String, Value>, name: &str, schema: &str, text: &str) {
-    if has_parameter(operation, name) {
+    if parameter(operation, name).is_some() {
         return;
     }
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));

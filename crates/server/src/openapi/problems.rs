@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::http::codes::Code;
 use crate::openapi::document::operations;
-use crate::openapi::headers::{has_parameter, is_of_a_business};
+use crate::openapi::headers::{is_of_a_business, parameter};
 use crate::openapi::own_problems;
 
 /// Adds the errors.
@@ -30,7 +30,7 @@ pub fn complete(document: &mut Value) {
             }
         }
         for (status, codes) in by_status {
-            let shared = SHARED.iter().find(|shared| shared.status == status && shared.codes() == codes);
+            let shared = SHARED.iter().find(|shared| shared.codes == codes);
             operation["responses"][status.to_string()] = match shared {
                 Some(shared) => json!({"$ref": format!("#/components/responses/{}", shared.name)}),
                 None => response(&codes, template),
@@ -42,14 +42,7 @@ pub fn complete(document: &mut Value) {
 /// An error that many operations answer in the same way.
 struct Shared {
     name: &'static str,
-    status: u16,
     codes: &'static [Code],
-}
-
-impl Shared {
-    fn codes(&self) -> &[Code] {
-        self.codes
-    }
 }
 
 /// The codes of a caller without a valid token.
@@ -89,14 +82,14 @@ const UNAVAILABLE: &[Code] = &[
 ];
 
 const SHARED: [Shared; 8] = [
-    Shared { name: "Unauthorized", status: 401, codes: NO_TOKEN },
-    Shared { name: "BodyTimeout", status: 408, codes: &[Code::BodyTimeout] },
-    Shared { name: "BusinessArchived", status: 410, codes: &[Code::BusinessArchived] },
-    Shared { name: "BodyTooLarge", status: 413, codes: &[Code::BodyTooLarge] },
-    Shared { name: "UnsupportedMediaType", status: 415, codes: &[Code::UnsupportedMediaType] },
-    Shared { name: "TooManyRequests", status: 429, codes: &[Code::RateLimited, Code::BusinessBusy] },
-    Shared { name: "InternalError", status: 500, codes: &[Code::Internal] },
-    Shared { name: "Unavailable", status: 503, codes: UNAVAILABLE },
+    Shared { name: "Unauthorized", codes: NO_TOKEN },
+    Shared { name: "BodyTimeout", codes: &[Code::BodyTimeout] },
+    Shared { name: "BusinessArchived", codes: &[Code::BusinessArchived] },
+    Shared { name: "BodyTooLarge", codes: &[Code::BodyTooLarge] },
+    Shared { name: "UnsupportedMediaType", codes: &[Code::UnsupportedMediaType] },
+    Shared { name: "TooManyRequests", codes: &[Code::RateLimited, Code::BusinessBusy] },
+    Shared { name: "InternalError", codes: &[Code::Internal] },
+    Shared { name: "Unavailable", codes: UNAVAILABLE },
 ];
 
 fn components() -> Value {
@@ -132,17 +125,17 @@ fn of_the_form(method: &str, template: &str, operation: &Map<String, Value>) -> 
     if let Some(body) = operation.get("requestBody") {
         codes.extend([Code::MalformedBody, Code::BodyTimeout, Code::BodyTooLarge]);
         if body["content"].get("application/json").is_some() {
-            codes.extend([Code::MalformedJson, Code::InvalidType, Code::DuplicateField]);
-            codes.push(Code::UnsupportedMediaType);
+            codes.extend([Code::UnsupportedMediaType, Code::MalformedJson]);
+            codes.extend([Code::InvalidType, Code::DuplicateField]);
             codes.extend([Code::InvalidValue, Code::MissingField, Code::UnknownField]);
         }
     }
-    if has_parameter(operation, "If-Match") {
-        codes.extend([Code::Stale]);
+    if parameter(operation, "If-Match").is_some() {
+        codes.push(Code::Stale);
     }
-    if has_parameter(operation, "Idempotency-Key") {
+    if let Some(key) = parameter(operation, "Idempotency-Key") {
         codes.extend([Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused, Code::RequestInProgress]);
-        if is_required(operation, "Idempotency-Key") {
+        if key["required"] == true {
             codes.push(Code::IdempotencyKeyRequired);
         }
     }
@@ -181,14 +174,6 @@ fn collect(value: &Value, schemas: &Value, names: &mut BTreeSet<String>, has_int
         Value::Array(items) => items.iter().for_each(|item| collect(item, schemas, names, has_integers)),
         _ => {}
     }
-}
-
-fn is_required(operation: &Map<String, Value>, name: &str) -> bool {
-    let parameters = operation.get("parameters").and_then(Value::as_array);
-    parameters
-        .into_iter()
-        .flatten()
-        .any(|parameter| parameter["name"] == name && parameter["required"] == true)
 }
 
 /// The description of a problem with one of the codes, all of which have the same status.

@@ -26,7 +26,7 @@ impl utoipa::PartialSchema for Code {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         let words: Vec<_> = Self::ALL.iter().map(|code| (code.as_str(), code.title())).collect();
         values::macros::words_schema(
-            "What is wrong. Stable; match on it. /docs/errors lists the codes.",
+            "The stable name of a problem. Clients must match on it. /docs/errors lists the codes.",
             &words,
         )
     }

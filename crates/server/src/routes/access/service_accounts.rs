@@ -7,12 +7,12 @@ use identity::service_account::{self, ServiceAccount, ServiceAccountId};
 use identity::{AppSlug, ClientId, PermissionKey, UserId};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::http::caller::{Member, may};
 use crate::http::client;
 use crate::http::extract::{Json, PathId};
-use crate::http::lists::{List, PageView, Paging};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -72,21 +72,16 @@ pub struct PutServiceAccount {
     permissions: Vec<PermissionKey>,
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListServiceAccounts {}
-
 /// List service accounts
 ///
 /// Returns the programs that may get access tokens for this business, newest first.
-#[utoipa::path(tag = "access", operation_id = "listServiceAccounts", params(ListServiceAccounts, Paging),
+#[utoipa::path(tag = "access", operation_id = "listServiceAccounts", params(Paging),
     responses((status = 200, body = PageView<ServiceAccountView>)))]
 #[get("/service-accounts")]
 pub async fn list(
     state: web::Data<State>,
     member: Member<may::ApiKeysManage>,
-    List { query: _, page }: List<ListServiceAccounts>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = member.tenant.id;
     let page = page.request()?;

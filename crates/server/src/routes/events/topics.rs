@@ -1,12 +1,13 @@
 //! The topics of events, and the permission that a caller needs for each.
 
+use std::collections::BTreeSet;
+
 use events::webhooks::message::TEST_TOPIC;
 use events::{TopicFilter, UnknownTopic};
 use identity::Permission;
 use platform::licence::LicenceEvent;
 use tenancy::outbox::{OutboxEvent, Topic};
-use utoipa::openapi::schema::Type;
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use values::macros::words_schema;
 
@@ -60,15 +61,10 @@ pub struct ChosenTopic;
 
 impl PartialSchema for ChosenTopic {
     fn schema() -> RefOr<Schema> {
-        let mut words: Vec<String> = all().map(|topic| topic.name.to_owned()).collect();
-        words.extend(all().filter_map(|topic| Some(format!("{}.*", topic.name.split_once('.')?.0))));
-        words.sort_unstable();
-        words.dedup();
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .enum_values(Some(words))
-            .description(Some("A topic such as order.placed, or a group of topics such as order.*"))
-            .into()
+        let groups = all().filter_map(|topic| Some(format!("{}.*", topic.name.split_once('.')?.0)));
+        let words: BTreeSet<String> = all().map(|topic| topic.name.to_owned()).chain(groups).collect();
+        let words: Vec<(&str, &str)> = words.iter().map(|word| (word.as_str(), "")).collect();
+        words_schema("A topic such as order.placed, or a group of topics such as order.*", &words)
     }
 }
 

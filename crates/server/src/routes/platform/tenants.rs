@@ -7,14 +7,14 @@ use platform::{Added, NewMember, OnboardingRequest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, Tenant, TenantId, TenantSlug, TenantStatus, tenant};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use values::Email;
 use values::{Currency, Name};
 
 use crate::http::caller::{Staff, may};
 use crate::http::codes::Code;
 use crate::http::extract::{Json, PathId};
-use crate::http::lists::{List, PageView, Paging};
+use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 use crate::http::state::State;
@@ -133,21 +133,16 @@ pub struct OwnerView {
     password: Option<String>,
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListTenants {}
-
 /// List businesses
 ///
 /// Returns all businesses, oldest first.
-#[utoipa::path(tag = "platform", operation_id = "listBusinesses", params(ListTenants, Paging),
+#[utoipa::path(tag = "platform", operation_id = "listBusinesses", params(Paging),
     responses((status = 200, body = PageView<TenantView>)))]
 #[get("/platform/tenants")]
 pub async fn list(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
-    List { query: _, page }: List<ListTenants>,
+    List { page, .. }: List<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let page = page.request::<TenantId>()?;
     let tenants = state

@@ -18,9 +18,9 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use tenancy::{SharedScope, SharedTx, TenantTx};
 use utoipa::PartialSchema;
-use utoipa::openapi::schema::Type;
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
+use values::macros::words_schema;
 use values::{ActorId, Currency, Email, Name};
 
 use crate::http::caller::{Caller, may, role_lacks};
@@ -43,11 +43,8 @@ impl PartialSchema for ReportGrouping {
         let words = words.chain(PaymentsBy::ALL.iter().map(|by| by.as_str()));
         let words = words.chain(AdjustedBy::ALL.iter().map(|by| by.as_str()));
         let words: BTreeSet<&str> = words.chain(StockBy::ALL.iter().map(|by| by.as_str())).collect();
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .enum_values(Some(words))
-            .description(Some("What a row of a report stands for. Each report has some of these groups."))
-            .into()
+        let words: Vec<(&str, &str)> = words.into_iter().map(|word| (word, "")).collect();
+        words_schema("The group that one row of a report stands for. Each report has some of them.", &words)
     }
 }
 
