@@ -3,6 +3,7 @@
 // The future of a request contains the futures of all inner layers, so its type is deeply nested.
 #![recursion_limit = "256"]
 
+mod docs;
 mod http;
 mod listen;
 mod middleware;

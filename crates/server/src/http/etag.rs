@@ -69,14 +69,19 @@ pub fn changed(tag: Tag, view: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().insert_header(header::ETag(tag.entity_tag())).json(view)
 }
 
+/// Whether the client has the state with this tag already, according to If-None-Match.
+pub fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(tag)),
+        Err(_) => false,
+    }
+}
+
 /// Answers 200 with the tag, or 304 when the client has this state already.
 pub fn respond(request: &HttpRequest, tag: Tag, view: &impl Serialize) -> HttpResponse {
     let tag = tag.entity_tag();
-    let is_known = match IfNoneMatch::parse(request) {
-        Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
-        Err(_) => false,
-    };
+    let is_known = is_known(request, &tag);
     let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let mut response = HttpResponse::build(status);
     // A cache may store the response, but must ask the server each time.

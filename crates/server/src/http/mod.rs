@@ -10,6 +10,7 @@ pub mod client;
 pub mod code_page;
 pub mod codes;
 pub mod csv;
+pub mod deprecations;
 pub mod duplicates;
 pub mod etag;
 pub mod extract;

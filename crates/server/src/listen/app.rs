@@ -1,17 +1,15 @@
 //! Puts the server together, starts it and stops it.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::{ResourceDef, ServerHandle};
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::dev::ServerHandle;
+use actix_web::http::header;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, HttpServer, web};
 use platform::figures;
 use serde::Deserialize;
 use tenancy::jobs::JobRunner;
@@ -20,12 +18,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
 
-use crate::http::codes::Code;
-use crate::http::problem::Problem;
+use crate::docs;
 use crate::http::state::State;
-use crate::middleware::{origin, request, tenant};
-use crate::openapi::docs;
-use crate::openapi::document::PUBLISHED;
+use crate::listen::no_route;
+use crate::middleware::{compression, origin, request, tenant};
 use crate::routes;
 use settings::SettingsError;
 
@@ -133,14 +129,17 @@ pub fn start(state: State) -> Result<Running, StartError> {
             .wrap(from_fn(tenant::layer))
             .wrap(cors())
             .wrap(from_fn(origin::layer))
+            .wrap(from_fn(compression::layer))
             .wrap(from_fn(request::layer))
             .into_utoipa_app()
             .configure(routes::configure)
             .into_app()
             .configure(docs::configure)
             .configure(routes::configure_pages)
-            .default_service(web::to(no_route))
+            .default_service(web::to(no_route::answer))
     })
+    // An answer in several writes must not wait until the client has confirmed the first one.
+    .tcp_nodelay(true)
     // The framework answers a slow client without a problem document. Its limit is one second longer, so a
     // slow body reaches our own limit first.
     .client_request_timeout(client_timeout + Duration::from_secs(1))
@@ -319,29 +318,4 @@ async fn tls_ask(state: web::Data<State>, asked: web::Query<TlsAsk>) -> HttpResp
         Ok(None) => HttpResponse::NotFound().finish(),
         Err(_) => HttpResponse::ServiceUnavailable().finish(),
     }
-}
-
-/// The methods of each path, to distinguish 405 from 404.
-static METHODS: LazyLock<Vec<(ResourceDef, Vec<&str>)>> = LazyLock::new(|| {
-    let mut by_path: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (method, path) in &PUBLISHED.routes {
-        by_path.entry(path).or_default().push(method);
-    }
-    by_path.into_iter().map(|(path, methods)| (ResourceDef::new(path), methods)).collect()
-});
-
-async fn no_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let known = METHODS
-        .iter()
-        .filter(|(path, _)| path.is_match(request.path()))
-        .flat_map(|(_, methods)| methods.iter().copied())
-        .collect::<Vec<_>>()
-        .join(", ");
-    if known.is_empty() {
-        let detail = "The API has no such path. /docs lists all paths.";
-        return Err(Problem::new(Code::RouteNotFound, detail));
-    }
-    let detail = format!("This path supports only {known}.");
-    let allowed = HeaderValue::from_str(&known).map_err(Problem::internal)?;
-    Err(Problem::new(Code::MethodNotAllowed, detail).header(header::ALLOW, allowed))
 }

@@ -18,6 +18,7 @@ use tracing::field::Empty;
 use uuid::Uuid;
 
 use crate::http::codes::Code;
+use crate::http::deprecations::Deprecation;
 use crate::http::oauth_error::OAuthError;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -113,6 +114,9 @@ pub async fn layer(
     let is_https = state.as_ref().is_some_and(|state| state.settings.server.public_scheme == "https");
     add_headers(response.headers_mut(), &request_id, traceparent.as_ref(), is_https);
     let route = request.as_ref().and_then(HttpRequest::match_pattern).unwrap_or_else(|| "none".to_owned());
+    if let Some(deprecation) = Deprecation::of(&route) {
+        deprecation.add_headers(response.headers_mut());
+    }
     let status = response.status().as_u16();
     let duration = started.elapsed();
     if let Some(state) = &state {

@@ -9,7 +9,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::AppExt;
 
 use crate::http::codes::Code;
-use crate::openapi::{examples, headers, names, problems, schemas, webhooks};
+use crate::openapi::{examples, guides, headers, names, problems, schemas, webhooks};
 use crate::routes;
 
 /// The groups of routes, in the order in which a client needs them.
@@ -41,14 +41,6 @@ const TAGS: [(&str, &str); 18] = [
     ("health", "Probes for load balancers, on every host"),
 ];
 
-const DESCRIPTION: &str = "A backend for shops: catalogue, stock, orders, purchasing, the till and reports. \
-    Each business has its own host. Sign in on that host with POST /api/v1/auth/login, and send the token in \
-    the header `Authorization: Bearer TOKEN`. A program sends an API key of the business in the same way. \
-    Amounts and quantities are decimal strings, such as \"12.50\". Amounts are in the currency of the \
-    business, and quantities in sale units. Times are in UTC. A list is read page by page: send \
-    nextCursor as the parameter cursor. Errors are problem documents (RFC 9457). \
-    /docs/errors explains each error code.";
-
 /// The methods that the API uses, in lower case, as the document has them.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -71,7 +63,7 @@ fn describe(collected: &OpenApi) -> Value {
     document["info"] = json!({
         "title": "Tenantry",
         "version": env!("CARGO_PKG_VERSION"),
-        "description": DESCRIPTION,
+        "description": guides::text(),
         "license": {"name": "Apache License 2.0", "identifier": env!("CARGO_PKG_LICENSE")},
         "contact": {"name": "The operator of the installation"},
     });

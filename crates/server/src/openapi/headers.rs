@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::http::deprecations::Deprecation;
 use crate::openapi::document::{object, operations};
 
 /// Paths whose records are removed, whatever others have changed.
@@ -45,6 +46,11 @@ pub fn complete(document: &mut Value) {
             operation["responses"]["304"] = json!({"description": "The resource has not changed"});
         }
         add_files(operation);
+        let deprecation = Deprecation::of(template);
+        if let Some(deprecation) = deprecation {
+            operation.insert("deprecated".to_owned(), json!(true));
+            operation.insert("x-sunset".to_owned(), json!(deprecation.last_day()));
+        }
         let can_repeat = parameter(operation, "Idempotency-Key").is_some();
         let has_tag = is_tagged || ["post", "patch"].contains(&method) && can_repeat;
         for (status, response) in object(&mut operation["responses"]) {
@@ -52,6 +58,10 @@ pub fn complete(document: &mut Value) {
                 response["headers"][name] = json!({"$ref": format!("#/components/headers/{component}")});
             };
             add("X-Request-Id", "RequestId");
+            if deprecation.is_some() {
+                add("Deprecation", "Deprecation");
+                add("Sunset", "Sunset");
+            }
             if status.starts_with('2') && of_a_business {
                 add("RateLimit-Limit", "RateLimitLimit");
                 add("RateLimit-Remaining", "RateLimitRemaining");
@@ -95,6 +105,14 @@ fn components() -> Value {
         "IdempotentReplayed": header(
             "true if an earlier request with the same Idempotency-Key took effect, and this is its answer.",
             json!({"type": "string", "enum": ["true"]}),
+        ),
+        "Deprecation": header(
+            "The time since which the operation is deprecated (RFC 9745).",
+            text("@1795824000"),
+        ),
+        "Sunset": header(
+            "The time from which the operation may be gone (RFC 8594).",
+            text("Mon, 01 Jan 2029 00:00:00 GMT"),
         ),
         "RateLimitLimit": header("The number of requests that may come at once.", number.clone()),
         "RateLimitRemaining": header("The number of requests that are left of them.", number.clone()),

@@ -1,9 +1,8 @@
-//! The OpenAPI document, its examples, and the page that shows it.
+//! The OpenAPI document and its examples.
 
-pub mod docs;
 pub mod document;
-mod error_pages;
 mod examples;
+mod guides;
 mod headers;
 mod names;
 mod own_problems;

@@ -161,7 +161,8 @@ pub struct PlainDashboardView {
 
 /// Read the dashboard in its older form
 ///
-/// Returns three figures as JSON numbers, for clients of the older contract.
+/// Returns three figures as JSON numbers, for clients of the older contract. Deprecated: use
+/// `GET /api/v1/dashboard`.
 #[utoipa::path(tag = "insight", operation_id = "readPlainDashboard",
     responses((status = 200, body = PlainDashboardView)))]
 #[get("/api/dashboard")]

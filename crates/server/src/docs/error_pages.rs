@@ -3,9 +3,9 @@
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 
+use crate::docs::CONTENT_SECURITY_POLICY;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
-use crate::openapi::docs::CONTENT_SECURITY_POLICY;
 use crate::openapi::document::PUBLISHED;
 
 /// The list of all codes.
