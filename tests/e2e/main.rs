@@ -56,6 +56,7 @@ mod oauth;
 mod offline_sales;
 mod onboarding;
 mod orders;
+mod own_keys;
 mod passwords;
 mod payments;
 mod pins;

@@ -12,18 +12,19 @@ use insight::sales_report::{self, SalesBy};
 use insight::{adjustment_report, dashboard, tax_report};
 use inventory::alert::{self, AlertFilter};
 use inventory::movement;
+use inventory::named::Named;
 use inventory::order::{self, OrderFilter, OrderStatus, Owing};
 use inventory::product::{self, ProductFilter};
 use inventory::purchase_order::PurchaseStatus;
 use inventory::purchase_order_list::{self, PurchaseOrderFilter};
 use inventory::stock::level::{self, LevelFilter};
-use inventory::{CustomerId, LocationId, SupplierId, VariantId, settings, variant};
+use inventory::{CustomerId, LocationId, SupplierId, VariantId, customer, settings, variant};
 use tenancy::{DbError, Tenant, TenantTx};
 use till::sale_list::{self, SaleFilter};
 use till::{RegisterId, ShiftId, shift_report};
 use tokio_postgres::Client;
 use uuid::Uuid;
-use values::{Barcode, PageRequest, ProductTag, SearchText};
+use values::{Barcode, ExternalId, PageRequest, ProductTag, SearchText};
 
 /// Tables that no statement may read completely.
 const LARGE_TABLES: [&str; 10] = [
@@ -130,6 +131,30 @@ async fn every_access_path_uses_its_index() {
     plans
         .go_by("barcode", &["barcodes_pkey", "variants_pkey"], async |tx| {
             variant::find_by_barcode(tx, &code).await
+        })
+        .await;
+    let named = Named::External(ExternalId::parse("4711").unwrap(), None);
+    plans
+        .go_by("products by external id", &["products_external_key"], async |tx| {
+            product::named(tx, &named).await
+        })
+        .await;
+    plans
+        .go_by("variants by external id", &["variants_external_key"], async |tx| {
+            variant::named(tx, &named).await
+        })
+        .await;
+    plans
+        .go_by("customers by external id", &["customers_external_key"], async |tx| {
+            customer::named(tx, &named).await
+        })
+        .await;
+    plans
+        .go_by("orders by external id", &["orders_external_key"], async |tx| order::named(tx, &named).await)
+        .await;
+    plans
+        .go_by("purchase orders by external id", &["purchase_orders_external_key"], async |tx| {
+            purchase_order_list::named(tx, &named).await
         })
         .await;
     let found = ProductFilter { search: text("bolt"), ..ProductFilter::default() };

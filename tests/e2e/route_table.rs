@@ -208,6 +208,7 @@ fn routes_of_businesses() -> Vec<Route> {
             Member("catalogue.write"),
             Some(json!({"sku": "NEW", "price": "1"})),
         ),
+        ("GET", "/api/v1/variants", Member("catalogue.read"), None),
         ("GET", "/api/v1/variants/{id}", Member("catalogue.read"), None),
         ("PATCH", "/api/v1/variants/{id}", Member("catalogue.write"), Some(json!({"price": "2"}))),
         ("GET", "/api/v1/barcodes/{code}", Member("catalogue.read"), None),

@@ -172,6 +172,7 @@ fn one_of(variant: &Value) -> NewOrder {
     let variant_id = variant.as_str().unwrap().parse::<VariantId>().unwrap();
     let quantity = Positive::new(Quantity::parse("1").unwrap()).unwrap();
     NewOrder {
+        own_keys: inventory::own_keys::OwnKeys::default(),
         request: Requested::by_program(OrderId::new()),
         customer_id: None,
         location_id: None,

@@ -18,11 +18,13 @@ mod email;
 pub mod folding;
 pub mod gtin;
 mod id;
+mod id_list;
 mod if_version;
 mod label_pattern;
 mod locale;
 #[doc(hidden)]
 pub mod macros;
+mod metadata;
 mod moment;
 mod origin;
 mod page;
@@ -44,9 +46,11 @@ pub use decimal::{
 };
 pub use email::{Email, EmailError};
 pub use id::{AnyId, IdError, read_id};
+pub use id_list::{IdList, IdListError};
 pub use if_version::IfVersion;
 pub use label_pattern::{Label, LabelPattern, LabelPatternError, Measure};
 pub use locale::{Locale, LocaleError};
+pub use metadata::{Metadata, MetadataError, MetadataPatch};
 pub use moment::{Moment, MomentError};
 pub use origin::{Origin, OriginError};
 pub use page::{Cursor, CursorError, Key, Limit, LimitError, ListTag, Page, PageRequest};
@@ -55,8 +59,8 @@ pub use rounding::Rounding;
 pub use spreadsheet::guard_formula;
 pub use stock_value::StockValue;
 pub use text::{
-    Barcode, Name, Note, OptionText, ProductTag, Reason, SearchQuery, SearchText, SearchWords, ShortText,
-    Sku, TextError,
+    Barcode, ExternalId, ExternalSource, MetadataName, MetadataText, Name, Note, OptionText, ProductTag,
+    Reason, SearchQuery, SearchText, SearchWords, ShortText, Sku, TextError,
 };
 pub use time_zone::{TimeZone, TimeZoneError};
 pub use word::{NewerWord, UnknownWord, from_text};

@@ -140,6 +140,15 @@ texts! {
     /// Free text. It may have several lines.
     Note: "a text", 2000, " except line breaks and tabs",
         |c| !is_invisible(c) || matches!(c, '\n' | '\r' | '\t'), PRINTABLE_LINES;
+    /// The id of a record in a program elsewhere.
+    ExternalId: "an external id", 200, "", printable, PRINTABLE;
+    /// The program elsewhere to which an external id belongs, such as shopify.
+    ExternalSource: "an external source", 40, " or spaces", |c| !is_invisible(c) && !c.is_whitespace(), SOLID;
+    /// The name of a note in metadata.
+    MetadataName: "a name in metadata", 40, "", printable, PRINTABLE;
+    /// A note in metadata.
+    MetadataText: "a text in metadata", 500, " except line breaks and tabs",
+        |c| !is_invisible(c) || matches!(c, '\n' | '\r' | '\t'), PRINTABLE_LINES;
     /// The text to search for.
     SearchText: "a search text", 100, "", printable, PRINTABLE;
 }

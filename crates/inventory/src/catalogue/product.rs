@@ -10,12 +10,13 @@ use values::{ActorId, IfVersion, Name, Note, OptionText, ProductTag, QuantityDec
 use crate::are_distinct;
 use crate::business::plan_limits::{self, LimitError, Limited};
 use crate::catalogue::product_kind::ProductKind;
-pub use crate::catalogue::product_list::{ProductFilter, find, list};
+pub use crate::catalogue::product_list::{ProductFilter, find, list, named};
 use crate::catalogue::variant::{self, NewVariant, Variant, VariantError};
 use crate::catalogue::{option_rename, product_search};
 use crate::ids::{CategoryId, ProductId, TaxClassId, VariantId};
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
+use crate::records::own_keys::{self, OwnKeys, OwnKeysChange, OwnKeysError};
 use crate::stock::alert_review;
 
 /// A product to be stored.
@@ -37,6 +38,8 @@ pub struct NewProduct {
     pub tags: Vec<ProductTag>,
     /// How finely the product is divided.
     pub quantity_decimals: QuantityDecimals,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
     /// At least one variant, and at most [`variant::MAX_PER_PRODUCT`].
     pub variants: Vec<NewVariant>,
 }
@@ -62,6 +65,8 @@ pub struct Product {
     pub tags: Vec<ProductTag>,
     /// How finely the product is divided.
     pub quantity_decimals: QuantityDecimals,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
     /// When the product was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
     /// Counts the changes of the product and of its variants; clients see it in the ETag.
@@ -76,13 +81,13 @@ pub struct Product {
 
 tenancy::from_row!(Product {
     id, name, kind: "product_kind", description, category_id, tax_class_id, option_names, tags,
-    quantity_decimals, archived_at, version, created_at, updated_at,
+    quantity_decimals, own_keys, archived_at, version, created_at, updated_at,
 } with { variants: Vec::new() });
 
 /// The columns of a product.
 pub(crate) const COLUMNS: &str = "
     id, name, kind, description, category_id, tax_class_id, option_names, tags, quantity_decimals,
-    archived_at, version, created_at, updated_at";
+    own_keys, archived_at, version, created_at, updated_at";
 
 impl Product {
     /// The number of changes of the on-hand and reserved stock of its variants; clients see it in the ETag.
@@ -109,6 +114,8 @@ pub struct ProductChange {
     pub option_names: Option<Vec<OptionText>>,
     /// How finely the product is divided from now on.
     pub quantity_decimals: Option<QuantityDecimals>,
+    /// Changes of the key and the notes of a program elsewhere.
+    pub own_keys: OwnKeysChange,
     /// `true` archives the product, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the product only if it has this version.
@@ -163,6 +170,9 @@ pub enum ProductError {
     /// A variant of the new product breaks a rule, or its SKU or barcode is in use.
     #[error(transparent)]
     Variant(#[from] VariantError),
+    /// The key or the notes of a program elsewhere are refused.
+    #[error(transparent)]
+    OwnKeys(#[from] OwnKeysError),
     /// A query failed, for a reason that no other variant describes.
     #[error("a product query failed")]
     Db(#[from] DbError),
@@ -187,8 +197,8 @@ fn tag_keys(tags: &[ProductTag]) -> Result<Vec<String>, ProductError> {
 pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<ProductId, ProductError> {
     const INSERT: &str = "
         INSERT INTO products (id, name, description, category_id, tax_class_id, option_names, tags,
-                              quantity_decimals, created_at, updated_at, tag_keys, kind)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11)";
+                              quantity_decimals, created_at, updated_at, tag_keys, kind, own_keys)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12)";
     let option_names = match &new.option_names {
         Some(names) => names.clone(),
         None => new.variants.first().map(|first| first.options.keys().cloned().collect()).unwrap_or_default(),
@@ -214,6 +224,7 @@ pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<P
         &tx.now(),
         &tag_keys,
         &new.kind,
+        &new.own_keys,
     ];
     all((
         check_in_use(tx, new.category_id, new.tax_class_id),
@@ -278,6 +289,7 @@ fn on_write(error: DbError) -> ProductError {
     match error.constraint() {
         Some("products_category_id_fkey") => ProductError::UnknownCategory,
         Some("products_tax_class_id_fkey") => ProductError::UnknownTaxClass,
+        _ if own_keys::is_in_use(&error) => OwnKeysError::InUse.into(),
         _ => error.into(),
     }
 }
@@ -292,6 +304,7 @@ pub(crate) struct LockedProduct {
     pub(crate) option_names: Vec<OptionText>,
     tags: Vec<ProductTag>,
     quantity_decimals: QuantityDecimals,
+    own_keys: OwnKeys,
     archived_at: Option<DateTime<Utc>>,
     version: i32,
 }
@@ -305,6 +318,7 @@ tenancy::from_row!(LockedProduct {
     option_names,
     tags,
     quantity_decimals,
+    own_keys,
     archived_at,
     version,
 });
@@ -335,7 +349,7 @@ pub async fn update(
         UPDATE products
            SET name = $2, description = $3, category_id = $4, tax_class_id = $5, archived_at = $6, tags = $7,
                quantity_decimals = $8, version = version + 1, updated_at = $9, tag_keys = $10,
-               option_names = $11
+               option_names = $11, own_keys = $12
          WHERE id = $1";
     const HAS_FINER: &str = "
         SELECT EXISTS (
@@ -372,6 +386,7 @@ pub async fn update(
     let option_names = edit.field("options", &stored.option_names, change.option_names.as_ref());
     let decimals =
         edit.field("quantityDecimals", &stored.quantity_decimals, change.quantity_decimals.as_ref());
+    let own_keys = stored.own_keys.edited(&mut edit, &change.own_keys)?;
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
     check_kind(stored.kind, *tax_class, *decimals)?;
     if edit.is_empty() {
@@ -396,6 +411,7 @@ pub async fn update(
         &tx.now(),
         &tag_keys,
         option_names,
+        &own_keys,
     ];
     tx.execute(UPDATE, params).await.map_err(on_write)?;
     if archived_at.is_none() && stored.archived_at.is_some() {

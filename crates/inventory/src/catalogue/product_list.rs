@@ -10,6 +10,7 @@ use crate::catalogue::product::{self, Product};
 use crate::catalogue::product_kind::ProductKind;
 use crate::catalogue::variant::{self, Variant};
 use crate::ids::{CategoryId, ProductId};
+use crate::records::named::{ByName, Named, by_name};
 
 /// Which products a list holds.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +35,7 @@ const PAGE: &str = concatcp!("WITH page AS (SELECT ", product::COLUMNS, " FROM p
 const VARIANTS: &str = concatcp!(
     ")
     SELECT p.id, p.name, p.description, p.category_id, p.tax_class_id, p.option_names, p.tags,
-           p.quantity_decimals, p.archived_at, p.version, p.created_at, p.updated_at, ",
+           p.quantity_decimals, p.own_keys, p.archived_at, p.version, p.created_at, p.updated_at, ",
     variant::COLUMNS,
     " FROM page p JOIN variants v ON v.product_id = p.id",
     variant::STOCK,
@@ -62,6 +63,15 @@ async fn from_rows(tx: &TenantTx, rows: &[Row]) -> Result<Vec<Product>, DbError>
 pub async fn find(tx: &TenantTx, id: ProductId) -> Result<Option<Product>, DbError> {
     const FIND: &str = concatcp!(PAGE, "id = $1", VARIANTS);
     Ok(from_rows(tx, &tx.query(FIND, &[&id]).await?).await?.pop())
+}
+
+/// The named products with their variants, archived or not, newest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<Product>, DbError> {
+    const NAMED: ByName = by_name!(PAGE, "id", "own_keys", VARIANTS);
+    from_rows(tx, &NAMED.query(tx, named).await?).await
 }
 
 /// A page of products with their variants, newest first: one query, whatever their number.

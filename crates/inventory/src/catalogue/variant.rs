@@ -15,11 +15,12 @@ use crate::catalogue::options::{self, Options};
 use crate::catalogue::product_kind::ProductKind;
 pub use crate::catalogue::variant_change::{VariantChange, update};
 pub(crate) use crate::catalogue::variant_find::{COLUMNS, STOCK};
-pub use crate::catalogue::variant_find::{find, find_by_barcode, find_by_sku};
+pub use crate::catalogue::variant_find::{find, find_by_barcode, find_by_sku, list, named};
 use crate::catalogue::{barcode, price_history, product, product_search};
 use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::Stale;
+use crate::records::own_keys::{self, OwnKeys, OwnKeysError};
 use crate::stock::{alert_review, level};
 
 /// A variant to be stored.
@@ -43,6 +44,8 @@ pub struct NewVariant {
     pub target_quantity: Option<NonNegative<Quantity>>,
     /// One value for each option of the product.
     pub options: Options,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
     /// The variants in a bundle, at most [`MAX_COMPONENTS`]; empty for other products.
     pub components: Vec<NewComponent>,
 }
@@ -81,6 +84,8 @@ pub struct Variant {
     /// The number of changes of its on-hand and reserved stock, and of the components of a bundle; clients
     /// see it in the ETag.
     pub stock_position: i64,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
     /// When the variant was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
     /// Whether the product is archived, so that none of its variants can be sold.
@@ -110,6 +115,7 @@ tenancy::from_row!(Variant {
     on_hand,
     reserved,
     stock_position,
+    own_keys: "variant_own_keys",
     archived_at: "variant_archived_at",
     is_product_archived,
     version: "variant_version",
@@ -224,6 +230,9 @@ pub enum VariantError {
         /// The position of the variant in the request; 0 for a request about one variant.
         index: usize,
     },
+    /// The key or the notes of a program elsewhere are refused.
+    #[error(transparent)]
+    OwnKeys(#[from] OwnKeysError),
     /// A query failed, for a reason that no other variant describes.
     #[error("a variant query failed")]
     Db(#[from] DbError),
@@ -368,13 +377,14 @@ async fn insert_rows(
     // deadlock. A variant whose id is not returned has a SKU that exists already.
     const INSERT: &str = "
         INSERT INTO variants (id, product_id, sku, price, compare_at_price, cost, reorder_level,
-                              target_quantity, options, created_at, updated_at, sku_key, options_key)
+                              target_quantity, options, created_at, updated_at, sku_key, options_key,
+                              own_keys)
         SELECT id, $1, sku, price, compare_at_price, cost, reorder_level, target_quantity, options, $10, $10,
-               sku_key, options_key
+               sku_key, options_key, own_keys
           FROM unnest($2::uuid[], $3::text[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[],
-                      $8::numeric[], $9::jsonb[], $11::text[], $12::text[])
+                      $8::numeric[], $9::jsonb[], $11::text[], $12::text[], $13::jsonb[])
                AS new (id, sku, price, compare_at_price, cost, reorder_level, target_quantity, options,
-                       sku_key, options_key)
+                       sku_key, options_key, own_keys)
          ORDER BY sku_key
             ON CONFLICT (sku_key) DO NOTHING
      RETURNING id";
@@ -392,6 +402,7 @@ async fn insert_rows(
     let options_keys: Vec<String> =
         options.iter().map(|options| options::key(&options::stored(options))).collect();
     let options: Vec<Value> = options.iter().map(|options| json!(options)).collect();
+    let own_keys: Vec<&OwnKeys> = variants.iter().map(|variant| &variant.own_keys).collect();
     let sku_keys: Vec<String> = skus.iter().map(|sku| sku.key()).collect();
     let params: tenancy::Params<'_> = &[
         &product,
@@ -406,11 +417,13 @@ async fn insert_rows(
         &tx.now(),
         &sku_keys,
         &options_keys,
+        &own_keys,
     ];
     let inserted: Vec<VariantId> =
         tx.values(INSERT, params).await.map_err(|error| match error.constraint() {
             Some("variants_product_id_options_key") => VariantError::DuplicateOptions,
             Some("variants_product_id_fkey") => VariantError::UnknownProduct,
+            _ if own_keys::is_in_use(&error) => OwnKeysError::InUse.into(),
             _ => error.into(),
         })?;
     let inserted: HashSet<VariantId> = inserted.into_iter().collect();

@@ -18,6 +18,7 @@ use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{Action, Subject};
 use crate::records::edit::Edit;
 use crate::records::look_alike;
+use crate::records::own_keys::{self, OwnKeys, OwnKeysChange, OwnKeysError};
 use crate::stock::alert_review;
 
 /// What to change; `None` leaves a field as it is.
@@ -39,6 +40,8 @@ pub struct VariantChange {
     pub target_quantity: Option<Option<NonNegative<Quantity>>>,
     /// The new value of each option of the product.
     pub options: Option<Options>,
+    /// Changes of the key and the notes of a program elsewhere.
+    pub own_keys: OwnKeysChange,
     /// All components that the bundle has from now on.
     pub components: Option<Vec<NewComponent>>,
     /// `true` archives the variant, and `false` restores it.
@@ -57,6 +60,7 @@ struct Locked {
     reorder_level: Option<Quantity>,
     target_quantity: Option<Quantity>,
     options: Json<Stored>,
+    own_keys: OwnKeys,
     archived_at: Option<DateTime<Utc>>,
     version: i32,
 }
@@ -70,6 +74,7 @@ tenancy::from_row!(Locked {
     reorder_level,
     target_quantity,
     options,
+    own_keys,
     archived_at,
     version,
 });
@@ -89,7 +94,7 @@ pub async fn update(
         UPDATE variants
            SET sku = $2, price = $3, compare_at_price = $4, cost = $5, reorder_level = $6, archived_at = $7,
                target_quantity = $8, version = version + 1, updated_at = $9, sku_key = coalesce($10, sku_key),
-               options = $11, options_key = coalesce($12, options_key)
+               options = $11, options_key = coalesce($12, options_key), own_keys = $13
          WHERE id = $1";
     const GIVE_KEY_ON: &str = look_alike::give_key_on!("variants", "sku_key", "true");
     const GIVE_OPTIONS_KEY_ON: &str =
@@ -126,6 +131,7 @@ pub async fn update(
     let reorder_level = edit.field("reorderLevel", &stored.reorder_level, reorder_level.as_ref());
     let target = edit.field("targetQuantity", &stored.target_quantity, target.as_ref());
     let options = edit.field("options", &stored.options.0, options.as_ref());
+    let own_keys = stored.own_keys.edited(&mut edit, &change.own_keys)?;
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
     if let Some(codes) = &change.barcodes {
         edit.note("barcodes", stored.barcodes.iter().collect::<BTreeSet<_>>(), codes.iter().collect());
@@ -173,12 +179,14 @@ pub async fn update(
         &sku_key,
         &Json(options),
         &options_key,
+        &own_keys,
     ];
     tx.execute(UPDATE, params).await.map_err(|error| match error.constraint() {
         Some("variants_sku_key") => {
             let holder = Holder::IN_USE;
             VariantError::DuplicateSku { index: 0, sku: sku.clone(), holder }
         }
+        _ if own_keys::is_in_use(&error) => OwnKeysError::InUse.into(),
         // Another variant has replaced the archived one.
         Some("variants_product_id_options_key") => VariantError::DuplicateOptions,
         _ => error.into(),
@@ -214,7 +222,8 @@ async fn lock(tx: &TenantTx, id: VariantId) -> Result<(ProductId, LockedProduct,
     const LOCK: &str = "
         SELECT sku,
                ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
-               price, compare_at_price, cost, reorder_level, target_quantity, options, archived_at, version
+               price, compare_at_price, cost, reorder_level, target_quantity, options, own_keys, archived_at,
+               version
           FROM variants v WHERE id = $1 FOR NO KEY UPDATE";
     let product: ProductId = tx.value_opt(PRODUCT_OF, &[&id]).await?.ok_or(VariantError::NotFound)?;
     let lock = async { tx.row::<Locked>(LOCK, &[&id]).await };

@@ -2,18 +2,19 @@
 
 use const_format::concatcp;
 use tenancy::{DbError, TenantTx};
-use values::{Barcode, Sku, gtin};
+use values::{Barcode, Page, PageRequest, Sku, gtin};
 
 use crate::catalogue::bundle;
 use crate::catalogue::variant::Variant;
 use crate::ids::VariantId;
+use crate::records::named::{ByName, Named, by_name};
 
 /// The columns of variant `v` of product `p` with its barcodes and its stock; [`STOCK`] must be joined.
 pub(crate) const COLUMNS: &str = "
     v.id AS variant_id, v.product_id, p.kind AS product_kind, v.sku,
     ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
     v.price, v.compare_at_price, v.cost, v.reorder_level, v.target_quantity, v.options, s.on_hand, s.reserved,
-    s.stock_position,
+    s.stock_position, v.own_keys AS variant_own_keys,
     v.archived_at AS variant_archived_at, p.archived_at IS NOT NULL AS is_product_archived,
     v.version AS variant_version, v.created_at AS variant_created_at, v.updated_at AS variant_updated_at";
 
@@ -57,6 +58,29 @@ pub async fn find_by_barcode(tx: &TenantTx, code: &Barcode) -> Result<Option<Var
                                (SELECT variant_id FROM barcodes WHERE number = $2))"
     );
     find_one(tx, FIND, &[code, &gtin::number(code.as_str())]).await
+}
+
+/// A page of variants that are not archived, newest first, with their stock.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(tx: &TenantTx, page: &PageRequest<VariantId>) -> Result<Page<Variant>, DbError> {
+    const LIST: &str =
+        concatcp!(SELECT, "WHERE v.archived_at IS NULL AND v.id < $1 ORDER BY v.id DESC LIMIT $2");
+    let mut variants: Vec<Variant> = tx.rows(LIST, &[&page.below(), &page.limit.and_one()]).await?;
+    bundle::with_components(tx, variants.iter_mut()).await?;
+    Ok(page.page(variants, |variant| variant.id))
+}
+
+/// The named variants with their stock, archived or not, newest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<Variant>, DbError> {
+    const NAMED: ByName = by_name!(concatcp!(SELECT, "WHERE "), "v.id", "v.own_keys", "");
+    let mut variants: Vec<Variant> = NAMED.rows(tx, named).await?;
+    bundle::with_components(tx, variants.iter_mut()).await?;
+    Ok(variants)
 }
 
 async fn find_one(

@@ -14,6 +14,8 @@ use crate::business::settings;
 use crate::ids::CustomerId;
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
+use crate::records::named::{ByName, Named, by_name};
+use crate::records::own_keys::{self, OwnKeys, OwnKeysChange, OwnKeysError};
 
 /// A customer to be stored.
 #[derive(Debug, Clone)]
@@ -30,6 +32,8 @@ pub struct NewCustomer {
     pub is_tax_exempt: bool,
     /// The largest debt of the customer; zero allows none.
     pub credit_limit: NonNegative<Money>,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
 }
 
 /// A stored customer.
@@ -49,6 +53,8 @@ pub struct Customer {
     pub is_tax_exempt: bool,
     /// The largest debt of the customer; zero allows none.
     pub credit_limit: Money,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
     /// When the customer was archived; `None` if the customer is not archived.
     pub archived_at: Option<DateTime<Utc>>,
     /// Counts the changes of the row; clients see it as the ETag.
@@ -67,6 +73,7 @@ tenancy::from_row!(Customer {
     note,
     is_tax_exempt,
     credit_limit,
+    own_keys,
     archived_at,
     version,
     created_at,
@@ -88,6 +95,8 @@ pub struct CustomerChange {
     pub is_tax_exempt: Option<bool>,
     /// The largest debt of the customer from now on.
     pub credit_limit: Option<NonNegative<Money>>,
+    /// Changes of the key and the notes of a program elsewhere.
+    pub own_keys: OwnKeysChange,
     /// `true` archives the customer, and `false` restores the customer.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
@@ -109,14 +118,17 @@ pub enum CustomerError {
     /// The stored version differs from `if_version`.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// The key or the notes of a program elsewhere are refused.
+    #[error(transparent)]
+    OwnKeys(#[from] OwnKeysError),
     /// A query failed, or the database could not be reached.
     #[error("a customer query failed")]
     Db(#[from] DbError),
 }
 
 const SELECT: &str = "
-    SELECT id, name, email, phone, note, is_tax_exempt, credit_limit, archived_at, version, created_at,
-           updated_at
+    SELECT id, name, email, phone, note, is_tax_exempt, credit_limit, own_keys, archived_at, version,
+           created_at, updated_at
       FROM customers ";
 
 /// The text by which a customer is found: a line with the name, by which orders are found too, and a line
@@ -129,6 +141,10 @@ fn search_text(name: &Name, email: Option<&ShortText>, phone: Option<&ShortText>
     format!("{}\n{}", search_key(name.as_str()), search_key(&contact.join(" ")))
 }
 
+fn on_write(error: DbError) -> CustomerError {
+    if own_keys::is_in_use(&error) { OwnKeysError::InUse.into() } else { error.into() }
+}
+
 /// Stores a customer.
 ///
 /// # Errors
@@ -136,17 +152,17 @@ fn search_text(name: &Name, email: Option<&ShortText>, phone: Option<&ShortText>
 pub async fn insert(tx: &TenantTx, new: &NewCustomer, actor: ActorId) -> Result<CustomerId, CustomerError> {
     const INSERT: &str = "
         INSERT INTO customers (id, name, email, phone, note, created_at, updated_at, search_text,
-                               is_tax_exempt, credit_limit)
-        VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9)";
+                               is_tax_exempt, credit_limit, own_keys)
+        VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10)";
     Email::check(new.email.as_ref())?;
     let limit = new.credit_limit.get();
     settings::currency(tx).await?.check(limit)?;
     let id = CustomerId::new();
     let found_by = search_text(&new.name, new.email.as_ref(), new.phone.as_ref());
-    let NewCustomer { name, email, phone, note, is_tax_exempt, .. } = new;
+    let NewCustomer { name, email, phone, note, is_tax_exempt, own_keys, .. } = new;
     let row: tenancy::Params<'_> =
-        &[&id, name, email, phone, note, &tx.now(), &found_by, is_tax_exempt, &limit];
-    tx.execute(INSERT, row).await?;
+        &[&id, name, email, phone, note, &tx.now(), &found_by, is_tax_exempt, &limit, own_keys];
+    tx.execute(INSERT, row).await.map_err(on_write)?;
     let created = json!({
         "name": {"to": name}, "taxExempt": {"to": is_tax_exempt}, "creditLimit": {"to": limit.plain()},
     });
@@ -221,6 +237,15 @@ pub async fn list(
     Ok(page.page(customers, |customer: &Customer| customer.id))
 }
 
+/// The named customers, archived or not, newest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<Customer>, DbError> {
+    const NAMED: ByName = by_name!(concatcp!(SELECT, "WHERE "), "id", "own_keys", "");
+    NAMED.rows(tx, named).await
+}
+
 /// Changes a customer; a change that changes nothing leaves the version as it is.
 ///
 /// # Errors
@@ -236,7 +261,7 @@ pub async fn update(
         UPDATE customers
            SET name = $2, email = $3, phone = $4, note = $5, archived_at = $6,
                version = version + 1, updated_at = $7, search_text = $8, is_tax_exempt = $9,
-               credit_limit = $10
+               credit_limit = $10, own_keys = $11
          WHERE id = $1";
     let stored: Customer = tx.row_opt(LOCK, &[&id]).await?.ok_or(CustomerError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
@@ -250,6 +275,7 @@ pub async fn update(
         settings::currency(tx).await?.check(limit)?;
     }
     let limit = edit.amount("creditLimit", Some(stored.credit_limit), limit.map(Some));
+    let own_keys = stored.own_keys.edited(&mut edit, &change.own_keys)?;
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
     if edit.is_empty() {
         return Ok(());
@@ -258,8 +284,8 @@ pub async fn update(
     Email::check(email.as_ref().filter(|_| *email != stored.email))?;
     let found_by = search_text(name, email.as_ref(), phone.as_ref());
     let row: tenancy::Params<'_> =
-        &[&id, name, email, phone, note, &archived_at, &tx.now(), &found_by, is_exempt, &limit];
-    tx.execute(UPDATE, row).await?;
+        &[&id, name, email, phone, note, &archived_at, &tx.now(), &found_by, is_exempt, &limit, &own_keys];
+    tx.execute(UPDATE, row).await.map_err(on_write)?;
     edit.record(Action::CustomerChanged, Subject::Customer(id)).await?;
     Ok(())
 }

@@ -9,13 +9,14 @@ use crate::business::settings;
 use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId};
 use crate::orders::basket::{BasketError, MAX_LINES};
 pub use crate::orders::order_line::{ChargedTax, OrderLine};
-pub use crate::orders::order_list::{OrderFilter, Owing, find, list};
+pub use crate::orders::order_list::{OrderFilter, Owing, find, list, named};
 use crate::orders::order_list::{lock, save};
 pub use crate::orders::placing::{NewOrder, place};
 use crate::records::audit::{self, Action, Subject};
 use crate::records::document::{self, IdTaken, Part, PartError, Share};
 use crate::records::edit::Stale;
 use crate::records::event::{Event, OrderChanged};
+use crate::records::own_keys::{OwnKeys, OwnKeysError};
 pub use crate::statuses::OrderStatus;
 use crate::stock::article::ArticleError;
 use crate::stock::decided::Decided;
@@ -70,6 +71,8 @@ pub struct Order {
     pub is_overdue: bool,
     /// A note about the order.
     pub note: Option<Note>,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
     /// The user, API key or system that placed the order.
     pub placed_by: ActorId,
     /// Counts the changes of the row; clients see it as the ETag.
@@ -84,7 +87,7 @@ pub struct Order {
 
 tenancy::from_row!(Order {
     id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, paid,
-    is_tax_exempt, due_on, is_overdue, note, placed_by, version, placed_at, updated_at,
+    is_tax_exempt, due_on, is_overdue, note, own_keys, placed_by, version, placed_at, updated_at,
 } with { lines: Vec::new() });
 
 /// An order was not placed or changed. `index` is the line's position in the request.
@@ -134,6 +137,9 @@ pub enum OrderError {
     /// The stock cannot change as the order requires, for example because too little is available.
     #[error(transparent)]
     Stock(#[from] StockError),
+    /// The key or the notes of a program elsewhere are refused.
+    #[error(transparent)]
+    OwnKeys(#[from] OwnKeysError),
     /// A query failed, or the database could not be reached.
     #[error("an order query failed")]
     Db(#[from] DbError),

@@ -2,6 +2,7 @@
 //! until which it must be paid.
 
 use chrono::NaiveDate;
+use futures_util::TryFutureExt as _;
 use serde_json::{Value, json};
 use tenancy::{TenantTx, all, outbox};
 use values::{ActorId, IfVersion, Note, Quantity};
@@ -18,6 +19,7 @@ use crate::orders::pricing::Discount;
 use crate::records::audit::{Action, Subject};
 use crate::records::edit::Edit;
 use crate::records::event::{Event, OrderChanged};
+use crate::records::own_keys::{self, OwnKeysChange, OwnKeysError};
 use crate::statuses::OrderStatus;
 use crate::stock::movement::{Kind, Source};
 use crate::stock::posting::{Cost, Posting, decide};
@@ -31,6 +33,8 @@ pub struct OrderChange {
     pub note: Option<Option<Note>>,
     /// The new day until which the order must be paid; `Some(None)` removes it.
     pub due_on: Option<Option<NaiveDate>>,
+    /// Changes of the key and the notes of a program elsewhere.
+    pub own_keys: OwnKeysChange,
     /// All lines that the order has from now on. A variant that the order has already keeps its price and its
     /// taxes, unless the tax exemption changes.
     pub lines: Option<Vec<NewLine>>,
@@ -54,12 +58,13 @@ pub async fn update(
 ) -> Result<Order, OrderError> {
     const UPDATE: &str = "
         UPDATE orders
-           SET customer_id = $2, note = $3, due_on = $4, version = version + 1, updated_at = $5
+           SET customer_id = $2, note = $3, due_on = $4, version = version + 1, updated_at = $5, own_keys = $6
          WHERE id = $1";
     let stored = lock(tx, id).await?.ok_or(OrderError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     let customer_id = *edit.field("customerId", &stored.customer_id, change.customer_id.as_ref());
     let note = edit.field("note", &stored.note, change.note.as_ref());
+    let own_keys = stored.own_keys.edited(&mut edit, &change.own_keys)?;
     let due_on = edit.field("dueOn", &stored.due_on, change.due_on.as_ref());
     if customer_id != stored.customer_id || change.lines.is_some() {
         let buyer = customer::buyer(tx, customer_id).await?.ok_or(OrderError::UnknownCustomer)?;
@@ -74,9 +79,15 @@ pub async fn update(
         return Ok(stored);
     }
     let event = Event::OrderChanged(OrderChanged { order_id: id, status: stored.status });
-    let update = async { tx.execute(UPDATE, &[&id, &customer_id, note, due_on, &tx.now()]).await };
+    let params: tenancy::Params<'_> = &[&id, &customer_id, note, due_on, &tx.now(), &own_keys];
+    let update = async {
+        tx.execute(UPDATE, params).await.map_err(|error| match own_keys::is_in_use(&error) {
+            true => OwnKeysError::InUse.into(),
+            false => OrderError::from(error),
+        })
+    };
     let record = edit.record(Action::OrderChanged, Subject::Order(id));
-    all((update, record, outbox::write(tx, &event))).await?;
+    all((update, record.err_into(), outbox::write(tx, &event).err_into())).await?;
     find(tx, id).await?.ok_or(OrderError::NotFound)
 }
 

@@ -12,6 +12,7 @@ use crate::column;
 use crate::ids::{CustomerId, OrderId};
 use crate::orders::order::Order;
 use crate::orders::order_line::OrderLine;
+use crate::records::named::{ByName, Named, by_name};
 use crate::statuses::OrderStatus;
 
 /// The day in the time zone of the business.
@@ -24,7 +25,7 @@ const SELECT: &str = concatcp!(
            AND coalesce(due_on < ",
     TODAY,
     ", false) AS is_overdue,
-           note, placed_by, version, placed_at, updated_at
+           note, own_keys, placed_by, version, placed_at, updated_at
       FROM orders "
 );
 
@@ -124,6 +125,15 @@ impl Wanted {
         let number = digits.parse().ok().filter(|_| is_number);
         Self { number, is_name: reference.is_none() || number.is_none() }
     }
+}
+
+/// The named orders with their lines, newest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<Order>, DbError> {
+    const NAMED: ByName = by_name!(concatcp!(SELECT, "WHERE "), "id", "own_keys", "");
+    with_lines(tx, NAMED.rows(tx, named).await?).await
 }
 
 /// A page of orders with their lines, newest first.

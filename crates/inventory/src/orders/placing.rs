@@ -18,6 +18,7 @@ use crate::records::audit::{self, Action, Subject};
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, Requested};
 use crate::records::event::{Event, OrderChanged};
+use crate::records::own_keys::{self, OwnKeys, OwnKeysError};
 use crate::statuses::OrderStatus;
 use crate::stock::decided::Decided;
 use crate::stock::location;
@@ -41,6 +42,8 @@ pub struct NewOrder {
     pub due_on: Option<NaiveDate>,
     /// A note about the order for staff.
     pub note: Option<Note>,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
 }
 
 /// A priced order that is not stored yet: it has no number.
@@ -144,6 +147,7 @@ async fn store(
     ));
     let ((), (), (), number, ()) = written.await.map_err(|error| match error.constraint() {
         Some("orders_pkey") => IdTaken(id.into()).into(),
+        _ if own_keys::is_in_use(&error) => OwnKeysError::InUse.into(),
         _ => OrderError::from(error),
     })?;
     let PricedOrder { location_id, status, subtotal, discount, tax, total, is_tax_exempt, lines } = order;
@@ -167,6 +171,7 @@ async fn store(
         due_on: new.due_on,
         is_overdue,
         note: new.note.clone(),
+        own_keys: new.own_keys.clone(),
         placed_by: actor,
         version: 1,
         placed_at: tx.now(),
@@ -179,10 +184,10 @@ async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: Actor
     const INSERT: &str = concatcp!(
         "INSERT INTO orders (id, number, customer_id, location_id, status, subtotal, discount, tax, total,
                              note, request_hash, placed_by, placed_at, updated_at, due_on,
-                             is_tax_exempt)
+                             is_tax_exempt, own_keys)
          SELECT $2, ",
         counter::TAKEN,
-        ", $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15
+        ", $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16
          RETURNING number"
     );
     let params: tenancy::Params<'_> = &[
@@ -201,6 +206,7 @@ async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: Actor
         &tx.now(),
         &new.due_on,
         &order.is_tax_exempt,
+        &new.own_keys,
     ];
     counter::insert_numbered(tx, Counter::Order, INSERT, params).await
 }

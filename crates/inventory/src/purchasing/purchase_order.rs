@@ -18,6 +18,7 @@ use crate::records::audit::{self, Action, Subject};
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, Requested};
 use crate::records::edit::{Edit, Stale};
+use crate::records::own_keys::{self, OwnKeys, OwnKeysChange, OwnKeysError};
 pub use crate::statuses::PurchaseStatus;
 use crate::stock::article::ArticleError;
 use crate::stock::level::Key;
@@ -42,6 +43,8 @@ pub struct NewPurchaseOrder {
     pub lines: Vec<NewLine>,
     /// A note on the purchase order; `None` for no note.
     pub note: Option<Note>,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
 }
 
 values::words! {
@@ -75,6 +78,8 @@ pub struct PurchaseOrder {
     pub is_overdue: bool,
     /// A note on the purchase order; `None` for no note.
     pub note: Option<Note>,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
     /// The currency of all amounts. It never changes.
     pub currency: Currency,
     /// The price of one unit of `currency` in the currency of the business, for goods that are received from
@@ -126,6 +131,8 @@ pub struct PurchaseOrderChange {
     pub expected_on: Option<Option<NaiveDate>>,
     /// The new note; `Some(None)` removes it.
     pub note: Option<Option<Note>>,
+    /// Changes of the key and the notes of a program elsewhere.
+    pub own_keys: OwnKeysChange,
     /// The new exchange rate.
     pub exchange_rate: Option<Positive<ExchangeRate>>,
     /// All lines that the purchase order has from now on.
@@ -228,6 +235,9 @@ pub enum PurchaseError {
     /// Another request has drafted a purchase order with the id that the client chose.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
+    /// The key or the notes of a program elsewhere are refused.
+    #[error(transparent)]
+    OwnKeys(#[from] OwnKeysError),
     /// A query failed, for a reason that no other variant describes.
     #[error("a purchase order query failed")]
     Db(#[from] DbError),
@@ -286,7 +296,8 @@ async fn draft_new(
         insert_lines(tx, id, &lines),
         audit::record(tx, actor, Action::PurchaseOrderCreated, Subject::PurchaseOrder(id), &created),
     ))
-    .await?;
+    .await
+    .map_err(on_write)?;
     Ok(PurchaseOrder {
         id,
         number,
@@ -296,6 +307,7 @@ async fn draft_new(
         expected_on: new.expected_on,
         is_overdue: false,
         note: new.note.clone(),
+        own_keys: new.own_keys.clone(),
         currency,
         exchange_rate,
         tax,
@@ -319,10 +331,10 @@ async fn insert(
     const INSERT: &str = concatcp!(
         "INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, expected_on, note,
                                       currency, exchange_rate, tax, total, request_hash, created_by,
-                                      created_at, updated_at)
+                                      created_at, updated_at, own_keys)
          SELECT $2, ",
         counter::TAKEN,
-        ", $3, $4, 'DRAFT', $5, $6, $7, $8, $9, $10, $11, $12, $13, $13 RETURNING number"
+        ", $3, $4, 'DRAFT', $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14 RETURNING number"
     );
     let params: tenancy::Params<'_> = &[
         &Counter::PurchaseOrder,
@@ -338,8 +350,13 @@ async fn insert(
         &new.request.fingerprint,
         &actor,
         &tx.now(),
+        &new.own_keys,
     ];
     counter::insert_numbered(tx, Counter::PurchaseOrder, INSERT, params).await
+}
+
+fn on_write(error: DbError) -> PurchaseError {
+    if own_keys::is_in_use(&error) { OwnKeysError::InUse.into() } else { error.into() }
 }
 
 /// The currency of a purchase order. The business keeps the decimals of its own currency, whatever ISO 4217
@@ -367,7 +384,8 @@ fn check_rate(
 }
 
 /// Changes a purchase order, with the row locked: its lines while it is a draft, and its expected day, note
-/// and exchange rate while it is a draft or open. A change that changes nothing leaves the version as it is.
+/// and exchange rate while it is a draft or open. The key and the notes of a program elsewhere may change at
+/// any time. A change that changes nothing leaves the version as it is.
 ///
 /// # Errors
 /// [`PurchaseError`].
@@ -380,7 +398,7 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE purchase_orders
            SET expected_on = $2, note = $3, tax = $4, total = $5, exchange_rate = $6, version = version + 1,
-               updated_at = $7
+               updated_at = $7, own_keys = $8
          WHERE id = $1";
     let stored = lock(tx, id).await?.ok_or(PurchaseError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
@@ -388,7 +406,8 @@ pub async fn update(
     if !is_draft && change.lines.is_some() {
         return Err(PurchaseError::Frozen(stored.status));
     }
-    if !is_draft && !stored.status.is_open() {
+    let has_content = change.expected_on.is_some() || change.note.is_some() || change.exchange_rate.is_some();
+    if !is_draft && !stored.status.is_open() && has_content {
         return Err(PurchaseError::Closed(stored.status));
     }
     let rate = match change.exchange_rate {
@@ -398,12 +417,15 @@ pub async fn update(
     let rate = *edit.field("exchangeRate", &stored.exchange_rate, rate.as_ref());
     let expected_on = edit.field("expectedOn", &stored.expected_on, change.expected_on.as_ref());
     let note = edit.field("note", &stored.note, change.note.as_ref());
+    let own_keys = stored.own_keys.edited(&mut edit, &change.own_keys)?;
     let (tax, total) = match &change.lines {
         Some(lines) => replace_lines(tx, &stored, lines, &mut edit).await?,
         None => (stored.tax, stored.total),
     };
     if !edit.is_empty() {
-        tx.execute(UPDATE, &[&id, expected_on, note, &tax, &total, &rate, &tx.now()]).await?;
+        let params: tenancy::Params<'_> =
+            &[&id, expected_on, note, &tax, &total, &rate, &tx.now(), &own_keys];
+        tx.execute(UPDATE, params).await.map_err(on_write)?;
         edit.record(Action::PurchaseOrderChanged, Subject::PurchaseOrder(id)).await?;
         if stored.status.is_open() && *expected_on != stored.expected_on {
             alert_review::reconsider(tx, &stored.stock_keys()).await?;

@@ -10,6 +10,8 @@ use values::{ActorId, Currency, ExchangeRate, Money, Note, Page, PageRequest};
 use crate::business::settings;
 use crate::ids::{LocationId, PurchaseOrderId, SupplierId};
 use crate::purchasing::purchase_order::{PurchaseOrder, PurchaseOrderLine, currency_of};
+use crate::records::named::{ByName, Named, by_name};
+use crate::records::own_keys::OwnKeys;
 use crate::statuses::PurchaseStatus;
 
 struct OrderRow {
@@ -20,6 +22,7 @@ struct OrderRow {
     status: PurchaseStatus,
     expected_on: Option<NaiveDate>,
     note: Option<Note>,
+    own_keys: OwnKeys,
     currency: String,
     exchange_rate: ExchangeRate,
     tax: Money,
@@ -38,6 +41,7 @@ tenancy::from_row!(OrderRow {
     status,
     expected_on,
     note,
+    own_keys,
     currency,
     exchange_rate,
     tax,
@@ -61,6 +65,7 @@ impl OrderRow {
             is_overdue: self.status.is_open() && self.expected_on.is_some_and(|day| day < today),
             expected_on: self.expected_on,
             note: self.note,
+            own_keys: self.own_keys,
             tax: self.tax,
             total: self.total,
             created_by: self.created_by,
@@ -73,8 +78,8 @@ impl OrderRow {
 }
 
 const SELECT: &str = "
-    SELECT id, number, supplier_id, location_id, status, expected_on, note, currency, exchange_rate, tax,
-           total, created_by, version, created_at, updated_at
+    SELECT id, number, supplier_id, location_id, status, expected_on, note, own_keys, currency,
+           exchange_rate, tax, total, created_by, version, created_at, updated_at
       FROM purchase_orders ";
 
 /// Gives purchase orders their lines: two queries, whatever their number.
@@ -121,6 +126,15 @@ pub struct PurchaseOrderFilter {
     pub status: Option<PurchaseStatus>,
     /// Only purchase orders with this supplier; `None` for any supplier.
     pub supplier_id: Option<SupplierId>,
+}
+
+/// The named purchase orders with their lines, newest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<PurchaseOrder>, DbError> {
+    const NAMED: ByName = by_name!(concatcp!(SELECT, "WHERE "), "id", "own_keys", "");
+    with_lines(tx, NAMED.rows(tx, named).await?).await
 }
 
 /// A page of purchase orders with their lines, newest first.

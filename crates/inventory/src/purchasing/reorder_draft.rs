@@ -9,6 +9,7 @@ use crate::ids::{LocationId, PurchaseOrderId, SupplierId};
 use crate::purchasing::purchase_order::{self, NewLine, NewPurchaseOrder, PurchaseError, PurchaseOrder};
 use crate::purchasing::reorder::{self, Source, SuggestedLine, Suggestion};
 use crate::records::document::{Outcome, Requested};
+use crate::records::own_keys::OwnKeys;
 use crate::stock::location;
 
 /// A suggestion to be drafted.
@@ -75,6 +76,7 @@ pub async fn draft(
         exchange_rate: new.exchange_rate,
         lines: lines.iter().filter_map(|line| to_order(line)).collect(),
         note: None,
+        own_keys: OwnKeys::default(),
     };
     Ok(purchase_order::draft(tx, &order, actor).await?)
 }

@@ -10,6 +10,8 @@ use crate::ids::SupplierId;
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
 use crate::records::look_alike;
+use crate::records::named::{ByName, Named, by_name};
+use crate::records::own_keys::{self, OwnKeys, OwnKeysChange, OwnKeysError};
 
 /// A supplier to be stored.
 #[derive(Debug, Clone)]
@@ -25,6 +27,8 @@ pub struct NewSupplier {
     /// The days from sending a purchase order to its arrival, 0 to 1000, unless a price has another lead
     /// time. `None` if unknown.
     pub lead_time_days: Option<i16>,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
 }
 
 /// A stored supplier.
@@ -43,6 +47,8 @@ pub struct Supplier {
     /// The days from sending a purchase order to its arrival, unless a price has another lead time. `None` if
     /// unknown.
     pub lead_time_days: Option<i16>,
+    /// The key and the notes of a program elsewhere.
+    pub own_keys: OwnKeys,
     /// When the supplier was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
     /// Counts the changes of the row; clients see it as the ETag.
@@ -60,6 +66,7 @@ tenancy::from_row!(Supplier {
     phone,
     note,
     lead_time_days,
+    own_keys,
     archived_at,
     version,
     created_at,
@@ -79,6 +86,8 @@ pub struct SupplierChange {
     pub note: Option<Option<Note>>,
     /// The new lead time in days, 0 to 1000; `Some(None)` removes it.
     pub lead_time_days: Option<Option<i16>>,
+    /// Changes of the key and the notes of a program elsewhere.
+    pub own_keys: OwnKeysChange,
     /// `true` archives the supplier, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
@@ -109,6 +118,9 @@ pub enum SupplierError {
     /// The variant in a price is a service, a fee or a bundle.
     #[error("services, fees and bundles have no stock and cannot be purchased; choose another variant")]
     NotStocked,
+    /// The key or the notes of a program elsewhere are refused.
+    #[error(transparent)]
+    OwnKeys(#[from] OwnKeysError),
     /// A query failed, for a reason that no other variant describes.
     #[error("a supplier query failed")]
     Db(#[from] DbError),
@@ -121,12 +133,14 @@ pub(crate) fn check_lead_time(days: Option<i16>) -> Result<(), SupplierError> {
 fn on_write(error: DbError, name: &Name) -> SupplierError {
     match error.constraint() {
         Some("suppliers_name_key") => SupplierError::DuplicateName(name.clone()),
+        _ if own_keys::is_in_use(&error) => OwnKeysError::InUse.into(),
         _ => error.into(),
     }
 }
 
 const SELECT: &str = "
-    SELECT id, name, email, phone, note, lead_time_days, archived_at, version, created_at, updated_at
+    SELECT id, name, email, phone, note, lead_time_days, own_keys, archived_at, version, created_at,
+           updated_at
       FROM suppliers ";
 
 /// Stores a supplier.
@@ -135,14 +149,16 @@ const SELECT: &str = "
 /// [`SupplierError`].
 pub async fn insert(tx: &TenantTx, new: &NewSupplier, actor: ActorId) -> Result<SupplierId, SupplierError> {
     const INSERT: &str = "
-        INSERT INTO suppliers (id, name, name_key, email, phone, note, lead_time_days, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
+        INSERT INTO suppliers (id, name, name_key, email, phone, note, lead_time_days, created_at, updated_at,
+                               own_keys)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)";
     check_lead_time(new.lead_time_days)?;
     let id = SupplierId::new();
     Email::check(new.email.as_ref())?;
     let key = new.name.key();
+    let NewSupplier { name, email, phone, note, lead_time_days, own_keys } = new;
     let params: tenancy::Params<'_> =
-        &[&id, &new.name, &key, &new.email, &new.phone, &new.note, &new.lead_time_days, &tx.now()];
+        &[&id, name, &key, email, phone, note, lead_time_days, &tx.now(), own_keys];
     tx.execute(INSERT, params).await.map_err(|error| on_write(error, &new.name))?;
     let created = json!({"name": {"to": new.name}});
     audit::record(tx, actor, Action::SupplierCreated, Subject::Supplier(id), &created).await?;
@@ -177,6 +193,15 @@ pub async fn list(tx: &TenantTx, page: &PageRequest<SupplierId>) -> Result<Page<
     Ok(page.page(suppliers, |supplier: &Supplier| supplier.id))
 }
 
+/// The named suppliers, archived or not, newest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<Supplier>, DbError> {
+    const NAMED: ByName = by_name!(concatcp!(SELECT, "WHERE "), "id", "own_keys", "");
+    NAMED.rows(tx, named).await
+}
+
 /// Changes a supplier; a change that changes nothing leaves the version as it is.
 ///
 /// # Errors
@@ -191,7 +216,8 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE suppliers
            SET name = $2, email = $3, phone = $4, note = $5, lead_time_days = $6, archived_at = $7,
-               version = version + 1, updated_at = $8, name_key = coalesce($9, name_key)
+               version = version + 1, updated_at = $8, name_key = coalesce($9, name_key),
+               own_keys = $10
          WHERE id = $1";
     const GIVE_KEY_ON: &str = look_alike::give_key_on!("suppliers", "name_key", "true");
     let stored: Supplier = tx.row_opt(LOCK, &[&id]).await?.ok_or(SupplierError::NotFound)?;
@@ -202,6 +228,7 @@ pub async fn update(
     let note = edit.field("note", &stored.note, change.note.as_ref());
     let lead_time = edit.field("leadTimeDays", &stored.lead_time_days, change.lead_time_days.as_ref());
     check_lead_time(*lead_time)?;
+    let own_keys = stored.own_keys.edited(&mut edit, &change.own_keys)?;
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
     if edit.is_empty() {
         return Ok(());
@@ -210,7 +237,7 @@ pub async fn update(
     Email::check(email.as_ref().filter(|_| *email != stored.email))?;
     let key = look_alike::new_key(stored.name.as_str(), name.as_str());
     let params: tenancy::Params<'_> =
-        &[&id, name, email, phone, note, lead_time, &archived_at, &tx.now(), &key];
+        &[&id, name, email, phone, note, lead_time, &archived_at, &tx.now(), &key, &own_keys];
     tx.execute(UPDATE, params).await.map_err(|error| on_write(error, name))?;
     if key.is_some() {
         tx.execute(GIVE_KEY_ON, &[&stored.name.key()]).await?;

@@ -8,3 +8,5 @@ pub mod edit;
 pub mod event;
 pub mod idempotency;
 pub mod look_alike;
+pub mod named;
+pub mod own_keys;

@@ -14,6 +14,7 @@ use inventory::goods_receipt::{self, ArrivedPart, Content, LineName, NewReceipt}
 use inventory::options::Options;
 use inventory::order::{self, NewOrder, Order, OrderError};
 use inventory::order_return::{self, NewReturn, NewReturnLine};
+use inventory::own_keys::OwnKeys;
 use inventory::pricing::Discount;
 use inventory::product::{self, NewProduct};
 use inventory::product_kind::ProductKind;
@@ -136,6 +137,7 @@ impl<'a> History<'a> {
             tax_class::insert(tx, &NewTaxClass { name: name("VAT 16%")?, taxation }, ActorId::SYSTEM).await?;
         for (supplier, email, days) in SUPPLIERS {
             let new = NewSupplier {
+                own_keys: OwnKeys::default(),
                 name: name(supplier)?,
                 email: Some(ShortText::parse(email).map_err(data)?),
                 phone: None,
@@ -146,6 +148,7 @@ impl<'a> History<'a> {
         }
         for customer in CUSTOMERS {
             let new = NewCustomer {
+                own_keys: OwnKeys::default(),
                 name: name(customer)?,
                 email: None,
                 phone: None,
@@ -162,6 +165,7 @@ impl<'a> History<'a> {
                 categories.insert(shelf.category, category::insert(tx, &new, ActorId::SYSTEM).await?);
             }
             let new = NewProduct {
+                own_keys: OwnKeys::default(),
                 name: name(shelf.name)?,
                 kind: ProductKind::Goods,
                 category_id: categories.get(shelf.category).copied(),
@@ -216,6 +220,7 @@ impl<'a> History<'a> {
     /// Adds a fee, which has no stock.
     async fn add_delivery(&self, tax_class: TaxClassId) -> Result<VariantId, DemoError> {
         let fee = NewVariant {
+            own_keys: OwnKeys::default(),
             sku: Sku::parse("DELIVERY").map_err(data)?,
             barcodes: Vec::new(),
             price: not_negative("6.50")?,
@@ -227,6 +232,7 @@ impl<'a> History<'a> {
             components: Vec::new(),
         };
         let new = NewProduct {
+            own_keys: OwnKeys::default(),
             name: name("Delivery")?,
             kind: ProductKind::Fee,
             category_id: None,
@@ -286,6 +292,7 @@ impl<'a> History<'a> {
         discount: Option<Discount>,
     ) -> Result<Option<Order>, DemoError> {
         let new = NewOrder {
+            own_keys: OwnKeys::default(),
             due_on: None,
             request: Requested::by_program(OrderId::new()),
             customer_id,
@@ -339,6 +346,7 @@ impl<'a> History<'a> {
         moves: &[PurchaseStatus],
     ) -> Result<PurchaseOrder, DemoError> {
         let new = NewPurchaseOrder {
+            own_keys: OwnKeys::default(),
             request: Requested::by_program(PurchaseOrderId::new()),
             supplier_id: self.suppliers[supplier],
             location_id: None,

@@ -1,6 +1,7 @@
 //! Values of the demo, read from the texts of its shelves.
 
 use inventory::options::Options;
+use inventory::own_keys::OwnKeys;
 use inventory::variant::NewVariant;
 use values::{Barcode, Money, Name, NonNegative, OptionText, Percent, Positive, ProductTag, Quantity, Sku};
 
@@ -23,6 +24,7 @@ pub fn variant(item: &Item) -> Result<NewVariant, DemoError> {
         options.insert(OptionText::parse("Size").map_err(data)?, OptionText::parse(item.size).map_err(data)?);
     }
     Ok(NewVariant {
+        own_keys: OwnKeys::default(),
         sku: Sku::parse(item.sku).map_err(data)?,
         barcodes: vec![Barcode::parse(item.barcode).map_err(data)?],
         price: not_negative(item.price)?,

@@ -1,5 +1,5 @@
-//! The pages for developers: the OpenAPI document, a viewer of it with guides, and a page for each error code.
-//! None of them loads anything from other hosts.
+//! The pages for developers: the OpenAPI document, a viewer of it with guides, and a page for each error
+//! code. None of them loads anything from other hosts.
 
 mod error_pages;
 mod stored;

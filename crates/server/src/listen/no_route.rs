@@ -1,5 +1,5 @@
-//! The answer to a request that no handler takes: another method of a known path, OPTIONS, a trailing slash, or an
-//! unknown path.
+//! The answer to a request that no handler takes: another method of a known path, OPTIONS, a trailing slash,
+//! or an unknown path.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

@@ -27,9 +27,9 @@ const COMPRESSIBLE: [&str; 8] = [
 
 /// Compresses the answer if it is long enough, of a type that shrinks, and holds no secret.
 ///
-/// The length of a compressed answer shows how alike its parts are. Somebody who chooses one part can so guess
-/// a secret in another part (the attack BREACH). A handler marks an answer with a secret as `no-store`, and
-/// such an answer is never compressed.
+/// The length of a compressed answer shows how alike its parts are. Somebody who chooses one part can so
+/// guess a secret in another part (the attack BREACH). A handler marks an answer with a secret as
+/// `no-store`, and such an answer is never compressed.
 ///
 /// # Errors
 /// Only those of the handler.

@@ -6,7 +6,8 @@ const DESCRIPTION: &str = "A backend for shops: catalogue, stock, orders, purcha
     Each business has its own host. Sign in on that host with POST /api/v1/auth/login, and send the token in \
     the header `Authorization: Bearer TOKEN`. A program sends an API key of the business in the same way. \
     Amounts and quantities are decimal strings, such as \"12.50\". Amounts are in the currency of the \
-    business, and quantities in sale units. Times are in UTC. [Error codes](/docs/errors) explains each code.";
+    business, and quantities in sale units. Times are in UTC. [Error codes](/docs/errors) explains each \
+    code.";
 
 /// The guides, in the order in which a newcomer needs them.
 const GUIDES: [&str; 6] = [

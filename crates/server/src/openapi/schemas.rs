@@ -17,6 +17,7 @@ use values::{AnyId, Barcode, Cursor, Day, Limit, Moment, ProductTag, SearchQuery
 use crate::http::client::ClientAddress;
 use crate::http::codes::Code;
 use crate::http::csv::Format;
+use crate::http::own_keys::OwnKeysView;
 use crate::http::problem::{FieldProblem, ProblemDocument};
 use crate::http::problem_members::{DocumentUnderWay, Members, NeededApproval, Shortage, StockLeft};
 use crate::http::submission::IdempotencyKey;
@@ -73,6 +74,10 @@ pub fn complete(document: &mut Value) {
 fn flatten(schemas: &mut Value) {
     let all = schemas.clone();
     join_parts(schemas, &all);
+    // The fields of this part stand in each record now, and nothing else refers to it.
+    if let Some(schemas) = schemas.as_object_mut() {
+        schemas.remove(&*OwnKeysView::name());
+    }
 }
 
 fn join_parts(schema: &mut Value, all: &Value) {

@@ -40,6 +40,7 @@ impl From<ProductError> for Problem {
             ProductError::BundleDecimals => Self::invalid("/quantityDecimals", Code::NotForBundles, error),
             ProductError::QuantitiesInUse => Self::invalid("/quantityDecimals", Code::QuantitiesInUse, error),
             ProductError::Variant(error) => of_variant(error, |index| format!("/variants/{index}")),
+            ProductError::OwnKeys(error) => error.into(),
             ProductError::Db(error) => error.into(),
         }
     }
@@ -86,6 +87,7 @@ fn of_variant(error: VariantError, pointer: impl Fn(usize) -> String) -> Problem
         VariantError::TooManyBarcodes { index } => {
             Problem::invalid(field(index, "barcodes"), Code::TooManyBarcodes, error)
         }
+        VariantError::OwnKeys(error) => error.into(),
         VariantError::Db(error) => error.into(),
     }
 }

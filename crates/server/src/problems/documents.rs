@@ -1,6 +1,7 @@
 //! Problems that all documents share.
 
 use inventory::idempotency::IdempotencyError;
+use inventory::own_keys::OwnKeysError;
 use inventory::under_way::{ClosingError, OnHand, UnderWay};
 use inventory::{IdTaken, PartError, Stale};
 use serde_json::json;
@@ -60,6 +61,24 @@ impl From<Stale> for Problem {
         let detail =
             "Another request has changed this resource. Read the resource again, and repeat your change.";
         Self::new(Code::Stale, detail)
+    }
+}
+
+impl From<OwnKeysError> for Problem {
+    fn from(error: OwnKeysError) -> Self {
+        Self::own_keys("", &error)
+    }
+}
+
+impl Problem {
+    /// `at` is the pointer of the record in the request; empty if the request is about one record.
+    pub fn own_keys(at: &str, error: &OwnKeysError) -> Self {
+        let (field, code) = match error {
+            OwnKeysError::SourceAlone => ("externalSource", Code::ExternalIdMissing),
+            OwnKeysError::InUse => ("externalId", Code::ExternalIdInUse),
+            OwnKeysError::Metadata(_) => ("metadata", Code::TooMuchMetadata),
+        };
+        Self::invalid(format!("{at}/{field}"), code, error)
     }
 }
 

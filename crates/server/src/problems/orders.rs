@@ -20,6 +20,7 @@ impl From<CustomerError> for Problem {
             CustomerError::Email(_) => Self::invalid("/email", Code::InvalidEmail, error),
             CustomerError::CreditLimit(_) => Self::invalid("/creditLimit", Code::TooManyDecimals, error),
             CustomerError::Stale(error) => error.into(),
+            CustomerError::OwnKeys(error) => error.into(),
             CustomerError::Db(error) => error.into(),
         }
     }
@@ -43,6 +44,7 @@ impl From<OrderError> for Problem {
             OrderError::Part(error) => error.into(),
             OrderError::IdTaken(error) => error.into(),
             OrderError::Stock(error) => error.into(),
+            OrderError::OwnKeys(error) => error.into(),
             OrderError::Db(error) => error.into(),
         }
     }

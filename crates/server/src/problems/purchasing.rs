@@ -21,6 +21,7 @@ impl From<SupplierError> for Problem {
             SupplierError::LeadTime => Self::invalid("/leadTimeDays", Code::OutOfRange, error),
             SupplierError::UnknownVariant => Self::not_found_at("/variantId", error),
             SupplierError::NotStocked => Self::invalid("/variantId", Code::NotStocked, error),
+            SupplierError::OwnKeys(error) => error.into(),
             SupplierError::Db(error) => error.into(),
         }
     }
@@ -63,6 +64,7 @@ impl From<PurchaseError> for Problem {
                 Self::because(Code::LinesFrozen, &error).with("documentStatus", json!(status))
             }
             PurchaseError::IdTaken(error) => error.into(),
+            PurchaseError::OwnKeys(error) => error.into(),
             PurchaseError::Db(error) => error.into(),
         }
     }

@@ -156,6 +156,10 @@ codes! {
     Negative = "negative", UNPROCESSABLE_ENTITY, "Negative value", "Send a value of zero or more.";
     AmountTooLarge = "amount_too_large", UNPROCESSABLE_ENTITY,
         "Amount too large", "Split the document into several smaller documents.";
+    ExternalIdMissing = "external_id_missing", UNPROCESSABLE_ENTITY,
+        "External id missing", "Send externalId with externalSource, or leave both out.";
+    TooMuchMetadata = "too_much_metadata", UNPROCESSABLE_ENTITY,
+        "Too much metadata", "Remove names from metadata: at most 50 are allowed.";
     NotPositive = "not_positive", UNPROCESSABLE_ENTITY, "Not positive", "Send a value greater than zero.";
     QuantityTooLarge = "quantity_too_large", UNPROCESSABLE_ENTITY,
         "Quantity too large", "Send a smaller quantity.";
@@ -279,6 +283,8 @@ codes! {
         "Receipt already reversed", "Read the receipts of the purchase order again.";
     DeliveryNoteBooked = "delivery_note_booked", CONFLICT,
         "Delivery note already booked", "Check whether this delivery has already been received.";
+    ExternalIdInUse = "external_id_in_use", CONFLICT, "External id in use",
+        "Find the record that has this externalId, and change that record instead.";
     DuplicateName = "duplicate_name", CONFLICT, "Name in use", "Choose another name.";
     DuplicateSeries = "duplicate_series", CONFLICT, "Series in use", "Choose another series.";
     InsufficientCredit = "insufficient_credit", CONFLICT,

@@ -23,6 +23,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(products::edit)
         .service(products::archive)
         .service(products::create_variant)
+        .service(variants::list)
         .service(variants::show)
         .service(variants::edit)
         .service(variants::list_prices)

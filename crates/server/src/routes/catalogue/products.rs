@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
+use inventory::own_keys::{OwnKeys, OwnKeysChange};
 use inventory::product::{self, NewProduct, Product, ProductChange, ProductFilter};
 use inventory::product_kind::ProductKind;
 use inventory::under_way::{self, Closing};
@@ -9,12 +10,18 @@ use inventory::{CategoryId, ProductId, TaxClassId, settings, variant};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Currency, Name, Note, OptionText, ProductTag, QuantityDecimals, SearchQuery};
+use values::{
+    ActorId, Currency, ExternalId, ExternalSource, Metadata, MetadataPatch, Name, Note, OptionText,
+    ProductTag, QuantityDecimals, SearchQuery,
+};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
-use crate::http::lists::{List, PageView, Paging};
+use crate::http::lists::{PageView, Paging};
+use crate::http::money::with_currency;
+use crate::http::named::{Listed, Names};
+use crate::http::own_keys::OwnKeysView;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
@@ -45,6 +52,12 @@ pub struct CreateProduct {
     /// in whole units.
     #[serde(default)]
     quantity_decimals: QuantityDecimals,
+    /// The id of the product in another program. It must be unique for each externalSource. Defaults to none.
+    external_id: Option<ExternalId>,
+    /// The program of the externalId, such as shopify. Defaults to `default`.
+    external_source: Option<ExternalSource>,
+    /// Notes of that program. Defaults to none.
+    metadata: Option<Metadata>,
     /// The variants, at least one. A product without options has one variant.
     #[schema(min_items = 1, max_items = 500)]
     variants: Vec<CreateVariant>,
@@ -80,6 +93,15 @@ pub struct ChangeProduct {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false, example = json!(["Size"]))]
     options: Option<Vec<OptionText>>,
+    /// The id of the product in another program. null removes it with its externalSource.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_id: Option<Option<ExternalId>>,
+    /// The program of the externalId. null means `default`.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_source: Option<Option<ExternalSource>>,
+    /// Changes of the notes of that program. null removes all notes.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    metadata: Option<Option<MetadataPatch>>,
     /// true archives the product. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -107,6 +129,8 @@ pub struct ProductView {
     tags: Vec<ProductTag>,
     /// How finely the product is counted, bought and sold.
     quantity_decimals: QuantityDecimals,
+    #[serde(flatten)]
+    own_keys: OwnKeysView,
     /// Whether the product is archived.
     archived: bool,
     /// The variants, oldest first. Archived variants are included.
@@ -127,6 +151,7 @@ impl ProductView {
             options: product.option_names,
             tags: product.tags,
             quantity_decimals: product.quantity_decimals,
+            own_keys: product.own_keys.into(),
             archived: product.archived_at.is_some(),
             variants: product
                 .variants
@@ -160,15 +185,24 @@ pub struct ListProducts {
 /// List products
 ///
 /// Returns products with their variants and stock, newest first.
-#[utoipa::path(tag = "catalogue", operation_id = "listProducts", params(ListProducts, Paging),
+#[utoipa::path(tag = "catalogue", operation_id = "listProducts", params(ListProducts, Names, Paging),
     responses((status = 200, body = PageView<ProductView>)))]
 #[get("/products")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
-    List { query, page }: List<ListProducts>,
+    listed: Listed<ListProducts>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page.request()?;
+    let scope = caller.scope();
+    let (query, page) = match listed {
+        Listed::Page { query, page } => (query, page.request()?),
+        Listed::Named(named) => {
+            let read = async |tx: &TenantTx| with_currency(tx, product::named(tx, &named)).await;
+            let (currency, found) = state.database.read(&scope, read).await?;
+            let view = |product| ProductView::new(product, &currency);
+            return Ok(HttpResponse::Ok().json(PageView::whole(found, view)));
+        }
+    };
     let filter = ProductFilter {
         search: query.q.and_then(SearchQuery::text),
         category_id: query.category_id,
@@ -178,9 +212,7 @@ pub async fn list(
     };
     let (currency, page) = state
         .database
-        .read(&caller.scope(), async |tx| {
-            all((settings::currency(tx), product::list(tx, &filter, &page))).await
-        })
+        .read(&scope, async |tx| all((settings::currency(tx), product::list(tx, &filter, &page))).await)
         .await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, |product| ProductView::new(product, &currency))))
 }
@@ -204,6 +236,7 @@ pub async fn create(
         option_names: body.options,
         tags: body.tags,
         quantity_decimals: body.quantity_decimals,
+        own_keys: OwnKeys::new(body.external_id, body.external_source, body.metadata)?,
         variants: body
             .variants
             .into_iter()
@@ -266,6 +299,11 @@ pub async fn edit(
         tags: body.tags,
         option_names: body.options,
         quantity_decimals: body.quantity_decimals,
+        own_keys: OwnKeysChange {
+            external_id: body.external_id,
+            external_source: body.external_source,
+            metadata: body.metadata,
+        },
         is_archived: body.archived,
         if_version,
     };

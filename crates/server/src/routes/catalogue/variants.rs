@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
 use chrono::{DateTime, Utc};
 use inventory::bundle::{Component, NewComponent};
+use inventory::named::Named;
+use inventory::own_keys::{OwnKeys, OwnKeysChange};
 use inventory::product_kind::ProductKind;
 use inventory::under_way::{self, Closing};
 use inventory::variant::{self, NewVariant, Variant, VariantChange};
@@ -12,9 +14,10 @@ use inventory::{ProductId, VariantId, price_history, settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::{TenantTx, all};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use values::{
-    ActorId, Amount, Barcode, Currency, Money, Name, NonNegative, OptionText, Positive, Quantity, Sku, gtin,
+    ActorId, Amount, Barcode, Currency, ExternalId, ExternalSource, Metadata, MetadataPatch, Money, Name,
+    NonNegative, OptionText, Page, PageRequest, Positive, Quantity, Sku, gtin,
 };
 
 use crate::http::article::article;
@@ -22,6 +25,9 @@ use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
 use crate::http::lists::{List, NoParameters, PageView, Paging};
+use crate::http::money::with_currency;
+use crate::http::named::{Listed, Names};
+use crate::http::own_keys::OwnKeysView;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -49,6 +55,12 @@ pub struct CreateVariant {
     /// One value for each option of the product, by the name of the option. Defaults to none.
     #[serde(default)]
     options: BTreeMap<OptionText, OptionText>,
+    /// The id of the variant in another program. It must be unique for each externalSource. Defaults to none.
+    external_id: Option<ExternalId>,
+    /// The program of the externalId, such as shopify. Defaults to `default`.
+    external_source: Option<ExternalSource>,
+    /// Notes of that program. Defaults to none.
+    metadata: Option<Metadata>,
     /// The components of a bundle: 1 to 50 different variants. Other products must have none.
     #[serde(default)]
     #[schema(example = json!([]))]
@@ -91,6 +103,8 @@ impl CreateVariant {
             reorder_level: self.reorder_level,
             target_quantity: self.target_quantity,
             options: self.options,
+            own_keys: OwnKeys::new(self.external_id, self.external_source, self.metadata)
+                .map_err(|error| Problem::own_keys(at, &error))?,
             components: NewComponentBody::all(at, self.components)?,
         })
     }
@@ -134,6 +148,15 @@ pub struct ChangeVariant {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false, example = json!([]))]
     components: Option<Vec<NewComponentBody>>,
+    /// The id of the variant in another program. null removes it with its externalSource.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_id: Option<Option<ExternalId>>,
+    /// The program of the externalId. null means `default`.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_source: Option<Option<ExternalSource>>,
+    /// Changes of the notes of that program. null removes all notes.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    metadata: Option<Option<MetadataPatch>>,
     /// true archives the variant. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -177,6 +200,8 @@ pub struct VariantView {
     /// can be put together from the available stock of all locations. 0 for services, fees, and bundles of
     /// services alone, which can always be sold.
     available: Quantity,
+    #[serde(flatten)]
+    own_keys: OwnKeysView,
     /// Whether the variant is archived.
     archived: bool,
     /// Whether the product is archived. Then none of its variants can be sold.
@@ -229,6 +254,7 @@ impl VariantView {
             reorder_level: variant.reorder_level,
             target_quantity: variant.target_quantity,
             options: variant.options,
+            own_keys: variant.own_keys.into(),
             components: variant.components.into_iter().map(ComponentView::from).collect(),
             on_hand: variant.on_hand,
             reserved: variant.reserved,
@@ -324,6 +350,52 @@ pub async fn show(
     Ok(etag::respond(&request, tag, &view))
 }
 
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct ListVariants {
+    /// Returns only the variant with this SKU, in any letter case, also if it is archived. Defaults to all.
+    sku: Option<Sku>,
+}
+
+/// List variants
+///
+/// Returns the variants that are not archived, newest first, with their stock.
+#[utoipa::path(tag = "catalogue", operation_id = "listVariants", params(ListVariants, Names, Paging),
+    responses((status = 200, body = PageView<VariantView>)))]
+#[get("/variants")]
+pub async fn list(
+    state: web::Data<State>,
+    caller: Caller<may::CatalogueRead>,
+    listed: Listed<ListVariants>,
+) -> Result<HttpResponse, Problem> {
+    let wanted = match listed {
+        Listed::Named(named) => Wanted::Named(named),
+        Listed::Page { query: ListVariants { sku: Some(sku) }, .. } => Wanted::Sku(sku),
+        Listed::Page { page, .. } => Wanted::Page(page.request()?),
+    };
+    let read = async |tx: &TenantTx| {
+        let found = async {
+            let whole = |data| Page { data, next: None };
+            match &wanted {
+                Wanted::Named(named) => variant::named(tx, named).await.map(whole),
+                Wanted::Sku(sku) => Ok(whole(variant::find_by_sku(tx, sku).await?.into_iter().collect())),
+                Wanted::Page(page) => variant::list(tx, page).await,
+            }
+        };
+        with_currency(tx, found).await
+    };
+    let (currency, page) = state.database.read(&caller.scope(), read).await?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, |variant| VariantView::new(variant, &currency))))
+}
+
+/// The variants that a list returns.
+enum Wanted {
+    Named(Named),
+    Sku(Sku),
+    Page(PageRequest<VariantId>),
+}
+
 /// Change a variant
 ///
 /// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
@@ -348,6 +420,9 @@ pub async fn edit(
         target_quantity,
         options,
         components,
+        external_id,
+        external_source,
+        metadata,
         archived,
     } = body.value;
     let components = components.map(|components| NewComponentBody::all("", components)).transpose()?;
@@ -361,6 +436,7 @@ pub async fn edit(
         target_quantity,
         options,
         components,
+        own_keys: OwnKeysChange { external_id, external_source, metadata },
         is_archived: archived,
         if_version,
     };

@@ -6,15 +6,16 @@ use identity::Permission;
 use inventory::basket::{NewBasket, NewLine};
 use inventory::counter::Counter;
 use inventory::order::{self, NewOrder, Order, OrderFilter, OrderLine, OrderStatus, Owing};
+use inventory::own_keys::OwnKeys;
 use inventory::payment::PaymentStatus;
 use inventory::product_kind::ProductKind;
 use inventory::{CustomerId, LocationId, OrderId, OrderLineId, Part, VariantId, settings};
 use serde::{Deserialize, Serialize};
-use tenancy::all;
+use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
 use values::{
-    ActorId, Amount, Barcode, Currency, Day, Moment, Money, Name, NonNegative, Note, Positive, Quantity,
-    Reason, SearchQuery, Sku,
+    ActorId, Amount, Barcode, Currency, Day, ExternalId, ExternalSource, Metadata, Moment, Money, Name,
+    NonNegative, Note, Positive, Quantity, Reason, SearchQuery, Sku,
 };
 
 use crate::http::article::article;
@@ -22,8 +23,10 @@ use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::PathId;
-use crate::http::lists::{List, PageView, Paging};
+use crate::http::lists::{PageView, Paging};
 use crate::http::money::with_currency;
+use crate::http::named::{Listed, Names};
+use crate::http::own_keys::OwnKeysView;
 use crate::http::prices::{BundleView, ChargedTaxView, DiscountText, agreed_price};
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -52,6 +55,12 @@ pub struct PlaceOrder {
     due_on: Option<Day>,
     /// A note on the order. Defaults to none.
     note: Option<Note>,
+    /// The id of the order in another program. It must be unique for each externalSource. Defaults to none.
+    external_id: Option<ExternalId>,
+    /// The program of the externalId, such as shopify. Defaults to `default`.
+    external_source: Option<ExternalSource>,
+    /// Notes of that program. Defaults to none.
+    metadata: Option<Metadata>,
 }
 
 impl PlaceOrder {
@@ -70,6 +79,7 @@ impl PlaceOrder {
             },
             due_on: self.due_on.map(Day::date),
             note: self.note,
+            own_keys: OwnKeys::new(self.external_id, self.external_source, self.metadata)?,
         })
     }
 }
@@ -137,6 +147,8 @@ pub struct OrderView {
     /// Whether that day has passed in the time zone of the business, and something is left to pay.
     overdue: bool,
     note: Option<Note>,
+    #[serde(flatten)]
+    own_keys: OwnKeysView,
     /// The user or program that placed the order; null for the platform.
     placed_by: ActorId,
     lines: Vec<OrderLineView>,
@@ -208,6 +220,7 @@ impl OrderView {
             due_on: order.due_on,
             overdue: order.is_overdue,
             note: order.note,
+            own_keys: order.own_keys.into(),
             placed_by: order.placed_by,
             lines: order.lines.into_iter().map(|line| OrderLineView::new(line, currency)).collect(),
             placed_at: order.placed_at,
@@ -304,14 +317,25 @@ pub struct ListOrders {
 /// List orders
 ///
 /// Returns orders with their lines, newest first.
-#[utoipa::path(tag = "orders", operation_id = "listOrders", params(ListOrders, Paging),
+#[utoipa::path(tag = "orders", operation_id = "listOrders", params(ListOrders, Names, Paging),
     responses((status = 200, body = PageView<OrderView>)))]
 #[get("/orders")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::OrdersRead>,
-    List { query, page }: List<ListOrders>,
+    listed: Listed<ListOrders>,
 ) -> Result<HttpResponse, Problem> {
+    let scope = caller.scope();
+    let (query, page) = match listed {
+        Listed::Page { query, page } => (query, page.request()?),
+        Listed::Named(named) => {
+            let read = async |tx: &TenantTx| with_currency(tx, order::named(tx, &named)).await;
+            let (currency, found) = state.database.read_snapshot(&scope, read).await?;
+            return Ok(
+                HttpResponse::Ok().json(PageView::whole(found, |order| OrderView::new(order, &currency)))
+            );
+        }
+    };
     let filter = OrderFilter {
         status: query.status,
         customer_id: query.customer_id,
@@ -320,10 +344,9 @@ pub async fn list(
         from: query.from.map(Moment::time),
         until: query.until.map(Moment::time),
     };
-    let page = page.request()?;
     let (currency, page) = state
         .database
-        .read_snapshot(&caller.scope(), async |tx| {
+        .read_snapshot(&scope, async |tx| {
             all((settings::currency(tx), order::list(tx, &filter, &page))).await
         })
         .await?;

@@ -5,17 +5,23 @@ use chrono::{DateTime, Utc};
 use identity::Permission;
 use inventory::CustomerId;
 use inventory::customer::{self, Customer, CustomerChange, NewCustomer};
+use inventory::own_keys::{OwnKeys, OwnKeysChange};
 use inventory::under_way::{self, Closing};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::{Amount, Currency, Email, Money, Name, NonNegative, Note, SearchQuery, ShortText};
+use values::{
+    Amount, Currency, Email, ExternalId, ExternalSource, Metadata, MetadataPatch, Money, Name, NonNegative,
+    Note, SearchQuery, ShortText,
+};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
-use crate::http::lists::{List, PageView, Paging};
+use crate::http::lists::{PageView, Paging};
 use crate::http::money::with_currency;
+use crate::http::named::{Listed, Names};
+use crate::http::own_keys::OwnKeysView;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
@@ -37,6 +43,13 @@ pub struct CreateCustomer {
     tax_exempt: Option<bool>,
     /// The credit limit: the largest debt at the till. Requires the permission till.approve. Defaults to 0.
     credit_limit: Option<NonNegative<Money>>,
+    /// The id of the customer in another program. It must be unique for each externalSource. Defaults to
+    /// none.
+    external_id: Option<ExternalId>,
+    /// The program of the externalId, such as shopify. Defaults to `default`.
+    external_source: Option<ExternalSource>,
+    /// Notes of that program. Defaults to none.
+    metadata: Option<Metadata>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -65,6 +78,15 @@ pub struct ChangeCustomer {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     credit_limit: Option<NonNegative<Money>>,
+    /// The id of the customer in another program. null removes it with its externalSource.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_id: Option<Option<ExternalId>>,
+    /// The program of the externalId. null means `default`.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_source: Option<Option<ExternalSource>>,
+    /// Changes of the notes of that program. null removes all notes.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    metadata: Option<Option<MetadataPatch>>,
     /// true archives the customer. false restores it. Requires the permission orders.place or till.approve.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -88,6 +110,8 @@ pub struct CustomerView {
     /// The credit limit: the largest debt of the customer at the till.
     #[schema(example = "250.00")]
     credit_limit: Amount,
+    #[serde(flatten)]
+    own_keys: OwnKeysView,
     /// Whether the customer is archived.
     archived: bool,
     created_at: DateTime<Utc>,
@@ -104,6 +128,7 @@ impl CustomerView {
             email: customer.email,
             phone: customer.phone,
             note: customer.note,
+            own_keys: customer.own_keys.into(),
             archived: customer.archived_at.is_some(),
             created_at: customer.created_at,
             updated_at: customer.updated_at,
@@ -123,18 +148,27 @@ pub struct ListCustomers {
 /// List customers
 ///
 /// Returns the customers that are not archived, newest first.
-#[utoipa::path(tag = "orders", operation_id = "listCustomers", params(ListCustomers, Paging),
+#[utoipa::path(tag = "orders", operation_id = "listCustomers", params(ListCustomers, Names, Paging),
     responses((status = 200, body = PageView<CustomerView>)))]
 #[get("/customers")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::CustomersRead>,
-    List { query, page }: List<ListCustomers>,
+    listed: Listed<ListCustomers>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page.request()?;
+    let scope = caller.scope();
+    let (query, page) = match listed {
+        Listed::Page { query, page } => (query, page.request()?),
+        Listed::Named(named) => {
+            let read = async |tx: &TenantTx| with_currency(tx, customer::named(tx, &named)).await;
+            let (currency, found) = state.database.read(&scope, read).await?;
+            let view = |customer| CustomerView::new(customer, &currency);
+            return Ok(HttpResponse::Ok().json(PageView::whole(found, view)));
+        }
+    };
     let search = query.q.and_then(SearchQuery::text);
     let list = async |tx: &TenantTx| with_currency(tx, customer::list(tx, search.as_ref(), &page)).await;
-    let (currency, page) = state.database.read(&caller.scope(), list).await?;
+    let (currency, page) = state.database.read(&scope, list).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, |customer| CustomerView::new(customer, &currency))))
 }
 
@@ -148,10 +182,11 @@ pub async fn create(
     state: web::Data<State>,
     Submission { once, body }: Submission<may::CustomersWrite, CreateCustomer>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateCustomer { name, email, phone, note, tax_exempt, credit_limit } = body;
+    let CreateCustomer { name, email, phone, note, tax_exempt, credit_limit, .. } = body;
+    let own_keys = OwnKeys::new(body.external_id, body.external_source, body.metadata)?;
     check_terms(&once.caller, tax_exempt, credit_limit)?;
     let (is_tax_exempt, credit_limit) = (tax_exempt.unwrap_or_default(), credit_limit.unwrap_or_default());
-    let new = NewCustomer { name, email, phone, note, is_tax_exempt, credit_limit };
+    let new = NewCustomer { name, email, phone, note, is_tax_exempt, credit_limit, own_keys };
     let actor = once.actor();
     once.run(&state.database, Key::Optional, async |tx| {
         let id = customer::insert(tx, &new, actor).await?;
@@ -195,7 +230,18 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangeCustomer>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeCustomer { name, email, phone, note, tax_exempt, credit_limit, archived } = body.value;
+    let ChangeCustomer {
+        name,
+        email,
+        phone,
+        note,
+        tax_exempt,
+        credit_limit,
+        external_id,
+        external_source,
+        metadata,
+        archived,
+    } = body.value;
     check_terms(&caller, tax_exempt, credit_limit)?;
     if archived.is_some() {
         check_archiving(&caller)?;
@@ -207,6 +253,7 @@ pub async fn edit(
         note,
         is_tax_exempt: tax_exempt,
         credit_limit,
+        own_keys: OwnKeysChange { external_id, external_source, metadata },
         is_archived: archived,
         if_version,
     };

@@ -3,11 +3,12 @@
 use actix_web::{HttpResponse, patch, web};
 use identity::Permission;
 use inventory::order_change::{self, OrderChange};
+use inventory::own_keys::OwnKeysChange;
 use inventory::{CustomerId, OrderId};
 use serde::Deserialize;
 use tenancy::TenantTx;
 use utoipa::ToSchema;
-use values::{Day, Note};
+use values::{Day, ExternalId, ExternalSource, MetadataPatch, Note};
 
 use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
@@ -32,6 +33,15 @@ pub struct ChangeOrder {
     /// The day until which the order must be paid. null removes the day.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     due_on: Option<Option<Day>>,
+    /// The id of the order in another program. null removes it with its externalSource.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_id: Option<Option<ExternalId>>,
+    /// The program of the externalId. null means `default`.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_source: Option<Option<ExternalSource>>,
+    /// Changes of the notes of that program. null removes all notes.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    metadata: Option<Option<MetadataPatch>>,
     /// The new lines. They replace all present lines and their discounts. A variant that the order has
     /// already keeps its price and its taxes, unless the tax exemption changes. Allowed only before a part of
     /// the order is fulfilled or cancelled.
@@ -46,9 +56,9 @@ pub struct ChangeOrder {
 /// Change an order
 ///
 /// Changes the lines and the customer before a part of the order is fulfilled or cancelled, and the note and
-/// the day of payment at any time. The body is a JSON Merge Patch (RFC 7396): a field that is left out stays
-/// unchanged, and null removes a value. If stock is missing for the new lines, the answer is 409 with
-/// shortages, and nothing changes.
+/// the day of payment at any time, as well as externalId and metadata. The body is a JSON Merge Patch (RFC
+/// 7396): a field that is left out stays unchanged, and null removes a value. If stock is missing for the
+/// new lines, the answer is 409 with shortages, and nothing changes.
 #[utoipa::path(tag = "orders", operation_id = "changeOrder", request_body = ChangeOrder,
     responses((status = 200, body = OrderView)), params(("id" = OrderId, Path,)))]
 #[patch("/orders/{id}")]
@@ -59,7 +69,8 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangeOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeOrder { customer_id, note, due_on, lines, discount } = body.value;
+    let ChangeOrder { customer_id, note, due_on, external_id, external_source, metadata, lines, discount } =
+        body.value;
     if discount.is_some() && lines.is_none() {
         let message = "a discount is allowed only with lines; send all lines, too";
         return Err(Problem::invalid("/discount", Code::InvalidLineCount, message));
@@ -72,6 +83,7 @@ pub async fn edit(
         customer_id,
         note,
         due_on: due_on.map(|day| day.map(Day::date)),
+        own_keys: OwnKeysChange { external_id, external_source, metadata },
         lines: lines.map(checked).transpose()?,
         discount: discount.map(|text| text.0),
         may_set_prices,

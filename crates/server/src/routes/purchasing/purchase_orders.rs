@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use inventory::counter::Counter;
+use inventory::own_keys::{OwnKeys, OwnKeysChange};
 use inventory::purchase_order::{
     self, NewLine, NewPurchaseOrder, PurchaseOrder, PurchaseOrderChange, PurchaseOrderLine, PurchaseStatus,
     ReceiptState,
@@ -13,15 +14,17 @@ use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
 use values::{
-    ActorId, Amount, Barcode, Currency, Day, ExchangeRate, Money, Name, NonNegative, Note, Percent, Positive,
-    Quantity, Share, Sku,
+    ActorId, Amount, Barcode, Currency, Day, ExchangeRate, ExternalId, ExternalSource, Metadata,
+    MetadataPatch, Money, Name, NonNegative, Note, Percent, Positive, Quantity, Share, Sku,
 };
 
 use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
-use crate::http::lists::{List, PageView, Paging};
+use crate::http::lists::{PageView, Paging};
+use crate::http::named::{Listed, Names};
+use crate::http::own_keys::OwnKeysView;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Once, Submission};
@@ -49,6 +52,13 @@ pub struct DraftPurchaseOrder {
     lines: Vec<DraftLine>,
     /// A note on the purchase order. Defaults to none.
     note: Option<Note>,
+    /// The id of the purchase order in another program. It must be unique for each externalSource. Defaults
+    /// to none.
+    external_id: Option<ExternalId>,
+    /// The program of the externalId, such as shopify. Defaults to `default`.
+    external_source: Option<ExternalSource>,
+    /// Notes of that program. Defaults to none.
+    metadata: Option<Metadata>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -97,6 +107,15 @@ pub struct ChangePurchaseOrder {
     /// null removes the note.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     note: Option<Option<Note>>,
+    /// The id of the purchase order in another program. null removes it with its externalSource.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_id: Option<Option<ExternalId>>,
+    /// The program of the externalId. null means `default`.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_source: Option<Option<ExternalSource>>,
+    /// Changes of the notes of that program. null removes all notes.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    metadata: Option<Option<MetadataPatch>>,
     /// The exchange rate for goods that are received from now on.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -142,6 +161,8 @@ pub struct PurchaseOrderView {
     /// The total of all lines, including tax.
     total: Amount,
     note: Option<Note>,
+    #[serde(flatten)]
+    own_keys: OwnKeysView,
     /// The user or program that drafted the purchase order; null for the platform.
     created_by: ActorId,
     lines: Vec<PurchaseOrderLineView>,
@@ -207,6 +228,7 @@ impl PurchaseOrderView {
             tax: currency.format(order.tax),
             total: currency.format(order.total),
             note: order.note,
+            own_keys: order.own_keys.into(),
             created_by: order.created_by,
             lines: order.lines.into_iter().map(line).collect(),
             created_at: order.created_at,
@@ -239,6 +261,7 @@ pub async fn draft(
         exchange_rate: body.exchange_rate,
         lines: checked(body.lines)?,
         note: body.note,
+        own_keys: OwnKeys::new(body.external_id, body.external_source, body.metadata)?,
     };
     once.run(&state.database, Key::Optional, async |tx| {
         Answer::to(purchase_order::draft(tx, &new, once.actor()).await?, |order| {
@@ -262,18 +285,27 @@ pub struct ListPurchaseOrders {
 /// List purchase orders
 ///
 /// Returns purchase orders with their lines, newest first.
-#[utoipa::path(tag = "purchasing", operation_id = "listPurchaseOrders", params(ListPurchaseOrders, Paging),
+#[utoipa::path(tag = "purchasing", operation_id = "listPurchaseOrders",
+    params(ListPurchaseOrders, Names, Paging),
     responses((status = 200, body = PageView<PurchaseOrderView>)))]
 #[get("/purchase-orders")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::PurchasingReceive>,
-    List { query, page }: List<ListPurchaseOrders>,
+    listed: Listed<ListPurchaseOrders>,
 ) -> Result<HttpResponse, Problem> {
+    let scope = caller.scope();
+    let (query, page) = match listed {
+        Listed::Page { query, page } => (query, page.request()?),
+        Listed::Named(named) => {
+            let read = async |tx: &TenantTx| purchase_order_list::named(tx, &named).await;
+            let found = state.database.read_snapshot(&scope, read).await?;
+            return Ok(HttpResponse::Ok().json(PageView::whole(found, PurchaseOrderView::new)));
+        }
+    };
     let filter = PurchaseOrderFilter { status: query.status, supplier_id: query.supplier_id };
-    let page = page.request()?;
     let read = async |tx: &TenantTx| purchase_order_list::list(tx, &filter, &page).await;
-    let page = state.database.read_snapshot(&caller.scope(), read).await?;
+    let page = state.database.read_snapshot(&scope, read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, PurchaseOrderView::new)))
 }
 
@@ -311,10 +343,19 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangePurchaseOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangePurchaseOrder { expected_on, note, exchange_rate, lines } = body.value;
-    let lines = lines.map(checked).transpose()?;
-    let expected_on = expected_on.map(|day| day.map(Day::date));
-    let change = PurchaseOrderChange { expected_on, note, exchange_rate, lines, if_version };
+    let body = body.value;
+    let change = PurchaseOrderChange {
+        expected_on: body.expected_on.map(|day| day.map(Day::date)),
+        note: body.note,
+        own_keys: OwnKeysChange {
+            external_id: body.external_id,
+            external_source: body.external_source,
+            metadata: body.metadata,
+        },
+        exchange_rate: body.exchange_rate,
+        lines: body.lines.map(checked).transpose()?,
+        if_version,
+    };
     let update = async |tx: &TenantTx| purchase_order::update(tx, id, &change, caller.actor()).await;
     let order = state.database.write(&caller.scope(), update).await?;
     Ok(etag::changed(tag(&order), &PurchaseOrderView::new(order)))

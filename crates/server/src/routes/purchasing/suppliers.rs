@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
+use inventory::own_keys::{OwnKeys, OwnKeysChange};
 use inventory::supplier::{self, NewSupplier, Supplier, SupplierChange};
 use inventory::supplier_price::{self, NewPrice, SupplierPrice};
 use inventory::under_way::{self, Closing};
@@ -10,13 +11,16 @@ use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
 use values::{
-    ActorId, Amount, Currency, Email, Money, Name, NonNegative, Note, Positive, Quantity, ShortText, Sku,
+    ActorId, Amount, Currency, Email, ExternalId, ExternalSource, Metadata, MetadataPatch, Money, Name,
+    NonNegative, Note, Positive, Quantity, ShortText, Sku,
 };
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
 use crate::http::lists::{List, NoParameters, PageView, Paging};
+use crate::http::named::{Listed, Names};
+use crate::http::own_keys::OwnKeysView;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
@@ -37,6 +41,13 @@ pub struct CreateSupplier {
     /// 1000. Defaults to unknown.
     #[schema(minimum = 0, maximum = 1000)]
     lead_time_days: Option<i16>,
+    /// The id of the supplier in another program. It must be unique for each externalSource. Defaults to
+    /// none.
+    external_id: Option<ExternalId>,
+    /// The program of the externalId, such as shopify. Defaults to `default`.
+    external_source: Option<ExternalSource>,
+    /// Notes of that program. Defaults to none.
+    metadata: Option<Metadata>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -61,6 +72,15 @@ pub struct ChangeSupplier {
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     #[schema(minimum = 0, maximum = 1000)]
     lead_time_days: Option<Option<i16>>,
+    /// The id of the supplier in another program. null removes it with its externalSource.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_id: Option<Option<ExternalId>>,
+    /// The program of the externalId. null means `default`.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    external_source: Option<Option<ExternalSource>>,
+    /// Changes of the notes of that program. null removes all notes.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    metadata: Option<Option<MetadataPatch>>,
     /// true archives the supplier. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -82,6 +102,8 @@ pub struct SupplierView {
     /// The lead time: the number of days from sending a purchase order to the arrival of the goods, 0 to
     /// 1000. null if unknown.
     lead_time_days: Option<i16>,
+    #[serde(flatten)]
+    own_keys: OwnKeysView,
     /// Whether the supplier is archived.
     archived: bool,
     created_at: DateTime<Utc>,
@@ -97,6 +119,7 @@ impl From<Supplier> for SupplierView {
             phone: supplier.phone,
             note: supplier.note,
             lead_time_days: supplier.lead_time_days,
+            own_keys: supplier.own_keys.into(),
             archived: supplier.archived_at.is_some(),
             created_at: supplier.created_at,
             updated_at: supplier.updated_at,
@@ -107,17 +130,25 @@ impl From<Supplier> for SupplierView {
 /// List suppliers
 ///
 /// Returns the suppliers that are not archived, newest first.
-#[utoipa::path(tag = "purchasing", operation_id = "listSuppliers", params(Paging),
+#[utoipa::path(tag = "purchasing", operation_id = "listSuppliers", params(Names, Paging),
     responses((status = 200, body = PageView<SupplierView>)))]
 #[get("/suppliers")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::PurchasingReceive>,
-    List { page, .. }: List<NoParameters>,
+    listed: Listed<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page.request()?;
+    let scope = caller.scope();
+    let page = match listed {
+        Listed::Page { page, .. } => page.request()?,
+        Listed::Named(named) => {
+            let read = async |tx: &TenantTx| supplier::named(tx, &named).await;
+            let found = state.database.read(&scope, read).await?;
+            return Ok(HttpResponse::Ok().json(PageView::whole(found, SupplierView::from)));
+        }
+    };
     let read = async |tx: &TenantTx| supplier::list(tx, &page).await;
-    let page = state.database.read(&caller.scope(), read).await?;
+    let page = state.database.read(&scope, read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, SupplierView::from)))
 }
 
@@ -131,8 +162,9 @@ pub async fn create(
     state: web::Data<State>,
     Submission { once, body }: Submission<may::PurchasingWrite, CreateSupplier>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateSupplier { name, email, phone, note, lead_time_days } = body;
-    let new = NewSupplier { name, email, phone, note, lead_time_days };
+    let CreateSupplier { name, email, phone, note, lead_time_days, .. } = body;
+    let own_keys = OwnKeys::new(body.external_id, body.external_source, body.metadata)?;
+    let new = NewSupplier { name, email, phone, note, lead_time_days, own_keys };
     once.run(&state.database, Key::Optional, async |tx| {
         let id = supplier::insert(tx, &new, once.actor()).await?;
         let supplier = supplier::find(tx, id).await?.ok_or_else(Problem::not_found)?;
@@ -173,9 +205,21 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangeSupplier>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeSupplier { name, email, phone, note, lead_time_days, archived } = body.value;
-    let change =
-        SupplierChange { name, email, phone, note, lead_time_days, is_archived: archived, if_version };
+    let body = body.value;
+    let change = SupplierChange {
+        name: body.name,
+        email: body.email,
+        phone: body.phone,
+        note: body.note,
+        lead_time_days: body.lead_time_days,
+        own_keys: OwnKeysChange {
+            external_id: body.external_id,
+            external_source: body.external_source,
+            metadata: body.metadata,
+        },
+        is_archived: body.archived,
+        if_version,
+    };
     let supplier = update(&state, &caller, id, &change).await?;
     Ok(etag::changed(Tag::of_version(supplier.version), &SupplierView::from(supplier)))
 }
