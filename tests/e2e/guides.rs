@@ -28,7 +28,8 @@ async fn a_newcomer_places_a_first_order() {
     let acme = app.tenant("acme").await;
     let address = format!("http://acme.localhost:{port}");
     let first = commands("first-order.md", &address, "owner@acme.test");
-    let script = format!("set -euo pipefail\n{first}{}", commands("pages.md", &address, ""));
+    let others = ["pages.md", "copies.md"].map(|guide| commands(guide, &address, "")).concat();
+    let script = format!("set -euo pipefail\n{first}{others}");
     let done = Command::new("bash").args(["-c", &script]).output().await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(done.status.success(), "{}\n{}", text(&done.stdout), text(&done.stderr));

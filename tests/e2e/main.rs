@@ -49,6 +49,7 @@ mod lists;
 mod live_events;
 mod mails;
 mod methods;
+mod mirrors;
 mod mobile_money;
 mod names;
 mod newer_data;

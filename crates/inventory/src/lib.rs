@@ -35,7 +35,7 @@ pub use purchasing::{
 };
 pub use records::document::{Fingerprint, IdTaken, Outcome, Part, PartError, Requested};
 pub use records::edit::Stale;
-pub use records::{audit, counter, document, edit, event, idempotency, look_alike, named, own_keys};
+pub use records::{audit, changes, counter, document, edit, event, idempotency, look_alike, named, own_keys};
 pub use stock::{
     adjustment, alert, article, count, ledger, location, movement, reordering, revaluation, transfer,
 };

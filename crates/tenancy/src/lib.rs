@@ -77,6 +77,7 @@ pub use registry::{domain, tenant};
 pub use scope::announcements::Listener;
 pub use scope::database::Database;
 pub use scope::licence::{Licence, PlanKey, PlanKeyError, PlanLimits, SellingError, Standing};
+pub use scope::settled::settled_until;
 pub use scope::tenant::{Tenant, TenantLimits, TenantStatus};
 pub use scope::transactions::{SharedScope, SharedTx, TenantScope, TenantTx};
 /// The error of a cell that could not be read.

@@ -10,7 +10,7 @@ use values::{ActorId, IfVersion, Name, Note, OptionText, ProductTag, QuantityDec
 use crate::are_distinct;
 use crate::business::plan_limits::{self, LimitError, Limited};
 use crate::catalogue::product_kind::ProductKind;
-pub use crate::catalogue::product_list::{ProductFilter, find, list, named};
+pub use crate::catalogue::product_list::{ProductFilter, changed, find, list, named};
 use crate::catalogue::variant::{self, NewVariant, Variant, VariantError};
 use crate::catalogue::{option_rename, product_search};
 use crate::ids::{CategoryId, ProductId, TaxClassId, VariantId};

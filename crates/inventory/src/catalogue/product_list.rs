@@ -10,6 +10,7 @@ use crate::catalogue::product::{self, Product};
 use crate::catalogue::product_kind::ProductKind;
 use crate::catalogue::variant::{self, Variant};
 use crate::ids::{CategoryId, ProductId};
+use crate::records::changes::{ByChange, Changed, by_change};
 use crate::records::named::{ByName, Named, by_name};
 
 /// Which products a list holds.
@@ -31,16 +32,21 @@ pub struct ProductFilter {
 /// Begins a statement that reads the products of `page`; a condition follows, and then [`VARIANTS`].
 const PAGE: &str = concatcp!("WITH page AS (SELECT ", product::COLUMNS, " FROM products WHERE ");
 
-/// Ends the statement: one row for each variant of the products, newest product first.
-const VARIANTS: &str = concatcp!(
+/// The variants of the products, one row for each.
+const OF_PAGE: &str = concatcp!(
     ")
     SELECT p.id, p.name, p.description, p.category_id, p.tax_class_id, p.option_names, p.tags,
            p.quantity_decimals, p.own_keys, p.archived_at, p.version, p.created_at, p.updated_at, ",
     variant::COLUMNS,
     " FROM page p JOIN variants v ON v.product_id = p.id",
     variant::STOCK,
-    "ORDER BY p.id DESC, v.id"
 );
+
+/// Ends the statement: one row for each variant of the products, newest product first.
+const VARIANTS: &str = concatcp!(OF_PAGE, "ORDER BY p.id DESC, v.id");
+
+/// As [`VARIANTS`], in the order of the changes of the products.
+const VARIANTS_OF_CHANGED: &str = concatcp!(OF_PAGE, "ORDER BY p.updated_at, p.id, v.id");
 
 /// Puts the rows of each product together, and reads the components of the bundles.
 async fn from_rows(tx: &TenantTx, rows: &[Row]) -> Result<Vec<Product>, DbError> {
@@ -72,6 +78,16 @@ pub async fn find(tx: &TenantTx, id: ProductId) -> Result<Option<Product>, DbErr
 pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<Product>, DbError> {
     const NAMED: ByName = by_name!(PAGE, "id", "own_keys", VARIANTS);
     from_rows(tx, &NAMED.query(tx, named).await?).await
+}
+
+/// A page of the products with their variants that changed, archived or not, in the order of their changes.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn changed(tx: &TenantTx, changed: &Changed) -> Result<Page<Product>, DbError> {
+    const CHANGED: ByChange = by_change!(PAGE, "updated_at", "id", VARIANTS_OF_CHANGED);
+    let found = from_rows(tx, &CHANGED.query(tx, changed).await?).await?;
+    Ok(changed.page.page(found, |record: &Product| (record.updated_at, record.id.into())))
 }
 
 /// A page of products with their variants, newest first: one query, whatever their number.

@@ -15,7 +15,7 @@ use crate::catalogue::options::{self, Options};
 use crate::catalogue::product_kind::ProductKind;
 pub use crate::catalogue::variant_change::{VariantChange, update};
 pub(crate) use crate::catalogue::variant_find::{COLUMNS, STOCK};
-pub use crate::catalogue::variant_find::{find, find_by_barcode, find_by_sku, list, named};
+pub use crate::catalogue::variant_find::{changed, find, find_by_barcode, find_by_sku, list, named};
 use crate::catalogue::{barcode, price_history, product, product_search};
 use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{self, Action, Subject};

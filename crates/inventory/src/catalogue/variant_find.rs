@@ -7,6 +7,7 @@ use values::{Barcode, Page, PageRequest, Sku, gtin};
 use crate::catalogue::bundle;
 use crate::catalogue::variant::Variant;
 use crate::ids::VariantId;
+use crate::records::changes::{ByChange, Changed, by_change};
 use crate::records::named::{ByName, Named, by_name};
 
 /// The columns of variant `v` of product `p` with its barcodes and its stock; [`STOCK`] must be joined.
@@ -81,6 +82,17 @@ pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<Variant>, DbError
     let mut variants: Vec<Variant> = NAMED.rows(tx, named).await?;
     bundle::with_components(tx, variants.iter_mut()).await?;
     Ok(variants)
+}
+
+/// A page of the variants that changed, archived or not, in the order of their changes.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn changed(tx: &TenantTx, changed: &Changed) -> Result<Page<Variant>, DbError> {
+    const CHANGED: ByChange = by_change!(concatcp!(SELECT, "WHERE "), "v.updated_at", "v.id", "");
+    let mut found: Vec<Variant> = CHANGED.rows(tx, changed).await?;
+    bundle::with_components(tx, found.iter_mut()).await?;
+    Ok(changed.page.page(found, |record: &Variant| (record.updated_at, record.id.into())))
 }
 
 async fn find_one(

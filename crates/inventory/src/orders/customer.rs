@@ -13,6 +13,7 @@ use values::{
 use crate::business::settings;
 use crate::ids::CustomerId;
 use crate::records::audit::{self, Action, Subject};
+use crate::records::changes::{ByChange, Changed, by_change};
 use crate::records::edit::{Edit, Stale};
 use crate::records::named::{ByName, Named, by_name};
 use crate::records::own_keys::{self, OwnKeys, OwnKeysChange, OwnKeysError};
@@ -244,6 +245,16 @@ pub async fn list(
 pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<Customer>, DbError> {
     const NAMED: ByName = by_name!(concatcp!(SELECT, "WHERE "), "id", "own_keys", "");
     NAMED.rows(tx, named).await
+}
+
+/// A page of the customers that changed, archived or not, in the order of their changes.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn changed(tx: &TenantTx, changed: &Changed) -> Result<Page<Customer>, DbError> {
+    const CHANGED: ByChange = by_change!(concatcp!(SELECT, "WHERE "), "updated_at", "id", "");
+    let found = CHANGED.rows(tx, changed).await?;
+    Ok(changed.page.page(found, |record: &Customer| (record.updated_at, record.id.into())))
 }
 
 /// Changes a customer; a change that changes nothing leaves the version as it is.

@@ -9,7 +9,7 @@ use crate::business::settings;
 use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId};
 use crate::orders::basket::{BasketError, MAX_LINES};
 pub use crate::orders::order_line::{ChargedTax, OrderLine};
-pub use crate::orders::order_list::{OrderFilter, Owing, find, list, named};
+pub use crate::orders::order_list::{OrderFilter, Owing, changed, find, list, named};
 use crate::orders::order_list::{lock, save};
 pub use crate::orders::placing::{NewOrder, place};
 use crate::records::audit::{self, Action, Subject};

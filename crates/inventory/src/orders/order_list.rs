@@ -12,6 +12,7 @@ use crate::column;
 use crate::ids::{CustomerId, OrderId};
 use crate::orders::order::Order;
 use crate::orders::order_line::OrderLine;
+use crate::records::changes::{ByChange, Changed, by_change};
 use crate::records::named::{ByName, Named, by_name};
 use crate::statuses::OrderStatus;
 
@@ -134,6 +135,16 @@ impl Wanted {
 pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<Order>, DbError> {
     const NAMED: ByName = by_name!(concatcp!(SELECT, "WHERE "), "id", "own_keys", "");
     with_lines(tx, NAMED.rows(tx, named).await?).await
+}
+
+/// A page of the orders that changed, archived or not, in the order of their changes.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn changed(tx: &TenantTx, changed: &Changed) -> Result<Page<Order>, DbError> {
+    const CHANGED: ByChange = by_change!(concatcp!(SELECT, "WHERE "), "updated_at", "id", "");
+    let found = with_lines(tx, CHANGED.rows(tx, changed).await?).await?;
+    Ok(changed.page.page(found, |record: &Order| (record.updated_at, record.id.into())))
 }
 
 /// A page of orders with their lines, newest first.

@@ -10,6 +10,7 @@ use values::{ActorId, Currency, ExchangeRate, Money, Note, Page, PageRequest};
 use crate::business::settings;
 use crate::ids::{LocationId, PurchaseOrderId, SupplierId};
 use crate::purchasing::purchase_order::{PurchaseOrder, PurchaseOrderLine, currency_of};
+use crate::records::changes::{ByChange, Changed, by_change};
 use crate::records::named::{ByName, Named, by_name};
 use crate::records::own_keys::OwnKeys;
 use crate::statuses::PurchaseStatus;
@@ -135,6 +136,16 @@ pub struct PurchaseOrderFilter {
 pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<PurchaseOrder>, DbError> {
     const NAMED: ByName = by_name!(concatcp!(SELECT, "WHERE "), "id", "own_keys", "");
     with_lines(tx, NAMED.rows(tx, named).await?).await
+}
+
+/// A page of the purchase orders that changed, archived or not, in the order of their changes.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn changed(tx: &TenantTx, changed: &Changed) -> Result<Page<PurchaseOrder>, DbError> {
+    const CHANGED: ByChange = by_change!(concatcp!(SELECT, "WHERE "), "updated_at", "id", "");
+    let found = with_lines(tx, CHANGED.rows(tx, changed).await?).await?;
+    Ok(changed.page.page(found, |record: &PurchaseOrder| (record.updated_at, record.id.into())))
 }
 
 /// A page of purchase orders with their lines, newest first.

@@ -8,6 +8,7 @@ use values::{ActorId, Email, EmailError, IfVersion, Name, Note, Page, PageReques
 
 use crate::ids::SupplierId;
 use crate::records::audit::{self, Action, Subject};
+use crate::records::changes::{ByChange, Changed, by_change};
 use crate::records::edit::{Edit, Stale};
 use crate::records::look_alike;
 use crate::records::named::{ByName, Named, by_name};
@@ -200,6 +201,16 @@ pub async fn list(tx: &TenantTx, page: &PageRequest<SupplierId>) -> Result<Page<
 pub async fn named(tx: &TenantTx, named: &Named) -> Result<Vec<Supplier>, DbError> {
     const NAMED: ByName = by_name!(concatcp!(SELECT, "WHERE "), "id", "own_keys", "");
     NAMED.rows(tx, named).await
+}
+
+/// A page of the suppliers that changed, archived or not, in the order of their changes.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn changed(tx: &TenantTx, changed: &Changed) -> Result<Page<Supplier>, DbError> {
+    const CHANGED: ByChange = by_change!(concatcp!(SELECT, "WHERE "), "updated_at", "id", "");
+    let found = CHANGED.rows(tx, changed).await?;
+    Ok(changed.page.page(found, |record: &Supplier| (record.updated_at, record.id.into())))
 }
 
 /// Changes a supplier; a change that changes nothing leaves the version as it is.

@@ -2,6 +2,7 @@
 //! a row, and ids that clients choose. No noun of the business lives here.
 
 pub mod audit;
+pub mod changes;
 pub mod counter;
 pub mod document;
 pub mod edit;

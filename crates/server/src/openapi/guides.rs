@@ -10,10 +10,11 @@ const DESCRIPTION: &str = "A backend for shops: catalogue, stock, orders, purcha
     code.";
 
 /// The guides, in the order in which a newcomer needs them.
-const GUIDES: [&str; 6] = [
+const GUIDES: [&str; 7] = [
     include_str!("../../../../docs/guides/first-order.md"),
     include_str!("../../../../docs/guides/idempotency.md"),
     include_str!("../../../../docs/guides/pages.md"),
+    include_str!("../../../../docs/guides/copies.md"),
     include_str!("../../../../docs/guides/errors.md"),
     include_str!("../../../../docs/guides/webhooks.md"),
     include_str!("../../../../docs/guides/versions.md"),

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
@@ -50,8 +51,10 @@ pub struct Transaction {
     pub(crate) failed: AtomicBool,
     /// An event was written, which is to be relayed after the commit.
     has_event: AtomicBool,
-    /// PostgreSQL refused the role; see [`Transaction::never_began`].
+    /// PostgreSQL refused the role, or the transaction began too late; see [`Transaction::never_began`].
     never_began: AtomicBool,
+    /// The moment of `now`, and how much later the transaction may begin. `None` for any time.
+    begins_within: Option<(Instant, Duration)>,
     /// A statement's future was dropped between its first poll and its answer.
     abandoned: AtomicBool,
     /// Microseconds since 1970, the precision of PostgreSQL. A more precise value would not be equal to
@@ -73,9 +76,17 @@ impl Transaction {
             failed: AtomicBool::new(false),
             has_event: AtomicBool::new(false),
             never_began: AtomicBool::new(false),
+            begins_within: None,
             abandoned: AtomicBool::new(false),
             now,
         }
+    }
+
+    /// Refuses the commit, so that the transaction runs again, if it begins later than this after its time.
+    #[must_use]
+    pub(crate) fn beginning_within(mut self, limit: Duration) -> Self {
+        self.begins_within = Some((Instant::now(), limit));
+        self
     }
 
     /// The time of the transaction, by the database's clock. Every statement that records a time must use
@@ -332,11 +343,14 @@ impl Transaction {
             self.never_began.store(true, Ordering::Relaxed);
         }
         opened?;
+        if self.begins_within.is_some_and(|(since, limit)| since.elapsed() > limit) {
+            self.never_began.store(true, Ordering::Relaxed);
+        }
         answer
     }
 
-    /// Whether the transaction could not begin on its connection. A retry on another connection may then
-    /// succeed: the connection was broken, or PostgreSQL refused the role of the scope.
+    /// Whether the transaction could not begin on its connection, or not in time. A retry may then succeed:
+    /// the connection was broken, PostgreSQL refused the role of the scope, or somebody was slow.
     ///
     /// A backend caches the list of roles that its login may take. If a role is created while the backend
     /// builds that list, the list may lack the new role. The list then stays incomplete until the next role
@@ -370,7 +384,7 @@ impl Transaction {
         if !*self.opened.get_mut() {
             return Ok(());
         }
-        if *self.failed.get_mut() {
+        if *self.failed.get_mut() || *self.never_began.get_mut() {
             return Err(DbError::Failed);
         }
         let flight = self.take_off()?;

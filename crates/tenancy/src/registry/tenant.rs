@@ -33,7 +33,7 @@ impl NewTenant {
     /// The new business, in the schema that was created for it.
     pub(crate) fn tenant(&self, schema: &Schema, needs_code: i32, created_at: DateTime<Utc>) -> Tenant {
         Tenant {
-            openings: Openings::new(&schema.role, &schema.name, None),
+            openings: Openings::new(schema.number, &schema.role, &schema.name, None),
             id: self.id.unwrap_or_else(TenantId::new),
             number: schema.number,
             slug: self.slug.clone(),
@@ -131,7 +131,7 @@ impl From<TenantRow> for Tenant {
             is_required: false,
         };
         Self {
-            openings: Openings::new(&row.role_name, &row.schema_name, limits.statement_timeout),
+            openings: Openings::new(row.number, &row.role_name, &row.schema_name, limits.statement_timeout),
             id: row.id,
             number: row.number,
             slug: row.slug,

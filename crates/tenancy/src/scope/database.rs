@@ -20,6 +20,7 @@ use crate::connection::server_watch::ServerState;
 use crate::connection::transaction::{ROLLBACK, Transaction};
 use crate::failpoint;
 use crate::scope::opening::Mode;
+use crate::scope::settled::BEGINS_WITHIN;
 use crate::scope::transactions::{ScopedTx, SharedScope, SharedTx, TenantScope, TenantTx};
 
 const MAX_RETRIES: usize = 3;
@@ -219,6 +220,10 @@ impl Database {
         let schema_key = Tx::schema_key(scope);
         let lent = self.pool.lend(schema_key, Tx::limit(scope)).await?;
         let transaction = Transaction::new(lent, self.pool.clone(), schema_key, Tx::opening(scope, mode));
+        let transaction = match mode {
+            Mode::Write => transaction.beginning_within(BEGINS_WITHIN),
+            Mode::Read | Mode::Snapshot => transaction,
+        };
         Ok(Tx::over(transaction, scope))
     }
 

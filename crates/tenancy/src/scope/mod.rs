@@ -6,5 +6,6 @@ pub(crate) mod announcements;
 pub(crate) mod database;
 pub(crate) mod licence;
 pub(crate) mod opening;
+pub(crate) mod settled;
 pub(crate) mod tenant;
 pub(crate) mod transactions;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connection::transaction::ROLLBACK;
-use crate::names::database::{RoleName, SchemaName};
+use crate::names::database::{RoleName, SchemaName, TenantNumber};
+use crate::scope::settled;
 
 /// Returns the statement that makes the schema visible to the transaction, whatever role the transaction has.
 pub(crate) fn search_path(schema: &SchemaName) -> String {
@@ -44,18 +45,23 @@ pub(crate) struct Openings {
 }
 
 impl Openings {
-    pub(crate) fn new(role: &RoleName, schema: &SchemaName, statement_timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        number: TenantNumber,
+        role: &RoleName,
+        schema: &SchemaName,
+        statement_timeout: Option<Duration>,
+    ) -> Self {
         let mut settings = format!("SET LOCAL ROLE {}; {}", role.quoted(), search_path(schema));
         // A business without its own timeout uses the login's default, because each setting costs time in
         // every transaction.
         if let Some(timeout) = statement_timeout {
             settings.push_str(&format!("; SET LOCAL statement_timeout = {}", timeout.as_millis()));
         }
-        let opening = |mode: Mode| format!("{ROLLBACK}{}; {settings}", mode.begin()).into();
+        let opening = |mode: Mode| format!("{ROLLBACK}{}; {settings}", mode.begin());
         Self {
-            read: opening(Mode::Read),
-            snapshot: opening(Mode::Snapshot),
-            write: opening(Mode::Write),
+            read: opening(Mode::Read).into(),
+            snapshot: opening(Mode::Snapshot).into(),
+            write: format!("{}; {}", opening(Mode::Write), settled::lock(number)).into(),
             settings,
         }
     }

@@ -18,9 +18,9 @@ use values::{
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::listed::{Listed, Picks};
 use crate::http::lists::{PageView, Paging};
 use crate::http::money::with_currency;
-use crate::http::named::{Listed, Names};
 use crate::http::own_keys::OwnKeysView;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -185,7 +185,7 @@ pub struct ListProducts {
 /// List products
 ///
 /// Returns products with their variants and stock, newest first.
-#[utoipa::path(tag = "catalogue", operation_id = "listProducts", params(ListProducts, Names, Paging),
+#[utoipa::path(tag = "catalogue", operation_id = "listProducts", params(ListProducts, Picks, Paging),
     responses((status = 200, body = PageView<ProductView>)))]
 #[get("/products")]
 pub async fn list(
@@ -196,6 +196,14 @@ pub async fn list(
     let scope = caller.scope();
     let (query, page) = match listed {
         Listed::Page { query, page } => (query, page.request()?),
+        Listed::Changes(changes) => {
+            let changed = changes.settled(&state.database, &scope).await?;
+            let read = async |tx: &TenantTx| with_currency(tx, product::changed(tx, &changed)).await;
+            let (currency, page) = state.database.read(&scope, read).await?;
+            return Ok(
+                HttpResponse::Ok().json(PageView::new(page, |record| ProductView::new(record, &currency)))
+            );
+        }
         Listed::Named(named) => {
             let read = async |tx: &TenantTx| with_currency(tx, product::named(tx, &named)).await;
             let (currency, found) = state.database.read(&scope, read).await?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
 use chrono::{DateTime, Utc};
 use inventory::bundle::{Component, NewComponent};
+use inventory::changes::Changed;
 use inventory::named::Named;
 use inventory::own_keys::{OwnKeys, OwnKeysChange};
 use inventory::product_kind::ProductKind;
@@ -24,9 +25,9 @@ use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::listed::{Listed, Picks};
 use crate::http::lists::{List, NoParameters, PageView, Paging};
 use crate::http::money::with_currency;
-use crate::http::named::{Listed, Names};
 use crate::http::own_keys::OwnKeysView;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -361,7 +362,7 @@ pub struct ListVariants {
 /// List variants
 ///
 /// Returns the variants that are not archived, newest first, with their stock.
-#[utoipa::path(tag = "catalogue", operation_id = "listVariants", params(ListVariants, Names, Paging),
+#[utoipa::path(tag = "catalogue", operation_id = "listVariants", params(ListVariants, Picks, Paging),
     responses((status = 200, body = PageView<VariantView>)))]
 #[get("/variants")]
 pub async fn list(
@@ -369,7 +370,9 @@ pub async fn list(
     caller: Caller<may::CatalogueRead>,
     listed: Listed<ListVariants>,
 ) -> Result<HttpResponse, Problem> {
+    let scope = caller.scope();
     let wanted = match listed {
+        Listed::Changes(changes) => Wanted::Changed(changes.settled(&state.database, &scope).await?),
         Listed::Named(named) => Wanted::Named(named),
         Listed::Page { query: ListVariants { sku: Some(sku) }, .. } => Wanted::Sku(sku),
         Listed::Page { page, .. } => Wanted::Page(page.request()?),
@@ -379,19 +382,21 @@ pub async fn list(
             let whole = |data| Page { data, next: None };
             match &wanted {
                 Wanted::Named(named) => variant::named(tx, named).await.map(whole),
+                Wanted::Changed(changed) => variant::changed(tx, changed).await,
                 Wanted::Sku(sku) => Ok(whole(variant::find_by_sku(tx, sku).await?.into_iter().collect())),
                 Wanted::Page(page) => variant::list(tx, page).await,
             }
         };
         with_currency(tx, found).await
     };
-    let (currency, page) = state.database.read(&caller.scope(), read).await?;
+    let (currency, page) = state.database.read(&scope, read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, |variant| VariantView::new(variant, &currency))))
 }
 
 /// The variants that a list returns.
 enum Wanted {
     Named(Named),
+    Changed(Changed),
     Sku(Sku),
     Page(PageRequest<VariantId>),
 }

@@ -23,9 +23,9 @@ use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::PathId;
+use crate::http::listed::{Listed, Picks};
 use crate::http::lists::{PageView, Paging};
 use crate::http::money::with_currency;
-use crate::http::named::{Listed, Names};
 use crate::http::own_keys::OwnKeysView;
 use crate::http::prices::{BundleView, ChargedTaxView, DiscountText, agreed_price};
 use crate::http::problem::Problem;
@@ -317,7 +317,7 @@ pub struct ListOrders {
 /// List orders
 ///
 /// Returns orders with their lines, newest first.
-#[utoipa::path(tag = "orders", operation_id = "listOrders", params(ListOrders, Names, Paging),
+#[utoipa::path(tag = "orders", operation_id = "listOrders", params(ListOrders, Picks, Paging),
     responses((status = 200, body = PageView<OrderView>)))]
 #[get("/orders")]
 pub async fn list(
@@ -328,6 +328,14 @@ pub async fn list(
     let scope = caller.scope();
     let (query, page) = match listed {
         Listed::Page { query, page } => (query, page.request()?),
+        Listed::Changes(changes) => {
+            let changed = changes.settled(&state.database, &scope).await?;
+            let read = async |tx: &TenantTx| with_currency(tx, order::changed(tx, &changed)).await;
+            let (currency, page) = state.database.read_snapshot(&scope, read).await?;
+            return Ok(
+                HttpResponse::Ok().json(PageView::new(page, |record| OrderView::new(record, &currency)))
+            );
+        }
         Listed::Named(named) => {
             let read = async |tx: &TenantTx| with_currency(tx, order::named(tx, &named)).await;
             let (currency, found) = state.database.read_snapshot(&scope, read).await?;

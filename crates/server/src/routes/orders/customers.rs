@@ -18,9 +18,9 @@ use values::{
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::listed::{Listed, Picks};
 use crate::http::lists::{PageView, Paging};
 use crate::http::money::with_currency;
-use crate::http::named::{Listed, Names};
 use crate::http::own_keys::OwnKeysView;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -148,7 +148,7 @@ pub struct ListCustomers {
 /// List customers
 ///
 /// Returns the customers that are not archived, newest first.
-#[utoipa::path(tag = "orders", operation_id = "listCustomers", params(ListCustomers, Names, Paging),
+#[utoipa::path(tag = "orders", operation_id = "listCustomers", params(ListCustomers, Picks, Paging),
     responses((status = 200, body = PageView<CustomerView>)))]
 #[get("/customers")]
 pub async fn list(
@@ -159,6 +159,14 @@ pub async fn list(
     let scope = caller.scope();
     let (query, page) = match listed {
         Listed::Page { query, page } => (query, page.request()?),
+        Listed::Changes(changes) => {
+            let changed = changes.settled(&state.database, &scope).await?;
+            let read = async |tx: &TenantTx| with_currency(tx, customer::changed(tx, &changed)).await;
+            let (currency, page) = state.database.read(&scope, read).await?;
+            return Ok(
+                HttpResponse::Ok().json(PageView::new(page, |record| CustomerView::new(record, &currency)))
+            );
+        }
         Listed::Named(named) => {
             let read = async |tx: &TenantTx| with_currency(tx, customer::named(tx, &named)).await;
             let (currency, found) = state.database.read(&scope, read).await?;

@@ -22,8 +22,8 @@ use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::listed::{Listed, Picks};
 use crate::http::lists::{PageView, Paging};
-use crate::http::named::{Listed, Names};
 use crate::http::own_keys::OwnKeysView;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -286,7 +286,7 @@ pub struct ListPurchaseOrders {
 ///
 /// Returns purchase orders with their lines, newest first.
 #[utoipa::path(tag = "purchasing", operation_id = "listPurchaseOrders",
-    params(ListPurchaseOrders, Names, Paging),
+    params(ListPurchaseOrders, Picks, Paging),
     responses((status = 200, body = PageView<PurchaseOrderView>)))]
 #[get("/purchase-orders")]
 pub async fn list(
@@ -297,6 +297,12 @@ pub async fn list(
     let scope = caller.scope();
     let (query, page) = match listed {
         Listed::Page { query, page } => (query, page.request()?),
+        Listed::Changes(changes) => {
+            let changed = changes.settled(&state.database, &scope).await?;
+            let read = async |tx: &TenantTx| purchase_order_list::changed(tx, &changed).await;
+            let page = state.database.read_snapshot(&scope, read).await?;
+            return Ok(HttpResponse::Ok().json(PageView::new(page, PurchaseOrderView::new)));
+        }
         Listed::Named(named) => {
             let read = async |tx: &TenantTx| purchase_order_list::named(tx, &named).await;
             let found = state.database.read_snapshot(&scope, read).await?;

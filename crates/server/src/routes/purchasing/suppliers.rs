@@ -18,8 +18,8 @@ use values::{
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
+use crate::http::listed::{Listed, Picks};
 use crate::http::lists::{List, NoParameters, PageView, Paging};
-use crate::http::named::{Listed, Names};
 use crate::http::own_keys::OwnKeysView;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -130,7 +130,7 @@ impl From<Supplier> for SupplierView {
 /// List suppliers
 ///
 /// Returns the suppliers that are not archived, newest first.
-#[utoipa::path(tag = "purchasing", operation_id = "listSuppliers", params(Names, Paging),
+#[utoipa::path(tag = "purchasing", operation_id = "listSuppliers", params(Picks, Paging),
     responses((status = 200, body = PageView<SupplierView>)))]
 #[get("/suppliers")]
 pub async fn list(
@@ -141,6 +141,12 @@ pub async fn list(
     let scope = caller.scope();
     let page = match listed {
         Listed::Page { page, .. } => page.request()?,
+        Listed::Changes(changes) => {
+            let changed = changes.settled(&state.database, &scope).await?;
+            let read = async |tx: &TenantTx| supplier::changed(tx, &changed).await;
+            let page = state.database.read(&scope, read).await?;
+            return Ok(HttpResponse::Ok().json(PageView::new(page, SupplierView::from)));
+        }
         Listed::Named(named) => {
             let read = async |tx: &TenantTx| supplier::named(tx, &named).await;
             let found = state.database.read(&scope, read).await?;
