@@ -68,7 +68,7 @@ async fn a_copy_gets_new_changed_and_archived_records() {
     let supplier = acme.post("/api/v1/suppliers", &json!({"name": "Supplier"})).await.body["id"].clone();
     let line = json!({"variantId": variant, "quantity": "1", "unitCost": "1"});
     let purchase = json!({"supplierId": supplier, "lines": [line]});
-    for (list, made, field, change) in [
+    let cases = [
         ("products", product.clone(), "name", json!({"name": "Other"})),
         ("products", acme.create_product(&a_product("NUT")).await, "archived", json!({"archived": true})),
         ("variants", json!({"id": variant}), "price", json!({"price": "7.00"})),
@@ -91,14 +91,16 @@ async fn a_copy_gets_new_changed_and_archived_records() {
             "note",
             json!({"note": "new"}),
         ),
-    ] {
+    ];
+    let follow = async |(list, made, field, change): (&'static str, Value, &str, Value)| {
         let id = made["id"].as_str().unwrap();
         let mut copy = Copy::of(&acme, list);
         copy.until(id, "id", &made["id"]).await;
         let changed = acme.patch(&format!("/api/v1/{list}/{id}"), &change).await;
         assert_eq!(changed.status, 200, "{list}: {changed:?}");
         copy.until(id, field, &change[field]).await;
-    }
+    };
+    futures_util::future::join_all(cases.map(follow)).await;
 }
 
 /// A transaction that takes longer than the copy leaves out, and commits after later changes with its early

@@ -153,6 +153,9 @@ fn of_the_values(body: &Value, schemas: &Value) -> Vec<Code> {
         (names.contains("Day"), Code::InvalidDay),
         (names.contains("DiscountText"), Code::InvalidDiscount),
         (names.contains("TimeZone"), Code::UnknownTimeZone),
+        (names.contains("ExternalId"), Code::ExternalIdInUse),
+        (names.contains("ExternalId"), Code::ExternalIdMissing),
+        (names.contains("MetadataPatch"), Code::TooMuchMetadata),
         (has_integers, Code::OutOfRange),
     ];
     rules.into_iter().filter(|(applies, _)| *applies).map(|(_, code)| code).collect()
