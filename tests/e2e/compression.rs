@@ -7,7 +7,7 @@ use harness::{TestApp, a_product, free_port};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-/// What came for each of these values of Accept-Encoding.
+/// The answers to requests with these values of Accept-Encoding.
 async fn ask(address: &str, token: &str, encodings: &[&str]) -> Vec<Value> {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
     let program = clients.join("compressed.mjs");

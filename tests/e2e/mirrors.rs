@@ -8,6 +8,7 @@ use inventory::CustomerId;
 use inventory::customer::{self, CustomerChange, CustomerError};
 use serde_json::{Value, json};
 use tenancy::TenantTx;
+use tokio::sync::Notify;
 use values::{ActorId, Note};
 
 /// A copy of one list: the records by their ids, and the time of the latest change.
@@ -117,22 +118,26 @@ async fn a_change_that_commits_late_is_not_missed() {
     let note = CustomerChange { note: Some(Some(Note::parse("late").unwrap())), ..CustomerChange::default() };
     let id = late.parse::<CustomerId>().unwrap();
     let mut copy = Copy::of(&acme, "customers");
+    let (begun, passed) = (Notify::new(), Notify::new());
     let slow = async {
         let work = async |tx: &TenantTx| {
             customer::update(tx, id, &note, ActorId::SYSTEM).await?;
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            begun.notify_one();
+            passed.notified().await;
             Ok::<_, CustomerError>(())
         };
         database.write(&acme.tenant.scope(), work).await.unwrap();
     };
     let others = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        begun.notified().await;
         let path = format!("/api/v1/customers/{other}");
         assert_eq!(acme.patch(&path, &json!({"note": "early"})).await.status, 200);
+        // Three seconds: longer than the copy leaves out.
         for _ in 0..30 {
             copy.catch_up().await;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        passed.notify_one();
     };
     futures_util::future::join(slow, others).await;
     copy.until(&other, "note", &json!("early")).await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// A kind of record with external ids: its list, and the body of the n-th new record.
 type Kind = (&'static str, fn(&Shop, usize) -> Value);
 
-/// What the bodies of new records refer to.
+/// The records to which the bodies of new records refer.
 struct Shop {
     variant: Value,
     supplier: Value,

@@ -289,8 +289,7 @@ fn on_write(error: DbError) -> ProductError {
     match error.constraint() {
         Some("products_category_id_fkey") => ProductError::UnknownCategory,
         Some("products_tax_class_id_fkey") => ProductError::UnknownTaxClass,
-        _ if own_keys::is_in_use(&error) => OwnKeysError::InUse.into(),
-        _ => error.into(),
+        _ => own_keys::on_write(error),
     }
 }
 

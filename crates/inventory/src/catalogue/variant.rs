@@ -423,8 +423,7 @@ async fn insert_rows(
         tx.values(INSERT, params).await.map_err(|error| match error.constraint() {
             Some("variants_product_id_options_key") => VariantError::DuplicateOptions,
             Some("variants_product_id_fkey") => VariantError::UnknownProduct,
-            _ if own_keys::is_in_use(&error) => OwnKeysError::InUse.into(),
-            _ => error.into(),
+            _ => own_keys::on_write(error),
         })?;
     let inserted: HashSet<VariantId> = inserted.into_iter().collect();
     match ids.iter().position(|id| !inserted.contains(id)) {

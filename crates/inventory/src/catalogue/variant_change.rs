@@ -18,7 +18,7 @@ use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{Action, Subject};
 use crate::records::edit::Edit;
 use crate::records::look_alike;
-use crate::records::own_keys::{self, OwnKeys, OwnKeysChange, OwnKeysError};
+use crate::records::own_keys::{self, OwnKeys, OwnKeysChange};
 use crate::stock::alert_review;
 
 /// What to change; `None` leaves a field as it is.
@@ -186,10 +186,9 @@ pub async fn update(
             let holder = Holder::IN_USE;
             VariantError::DuplicateSku { index: 0, sku: sku.clone(), holder }
         }
-        _ if own_keys::is_in_use(&error) => OwnKeysError::InUse.into(),
         // Another variant has replaced the archived one.
         Some("variants_product_id_options_key") => VariantError::DuplicateOptions,
-        _ => error.into(),
+        _ => own_keys::on_write(error),
     })?;
     if sku_key.is_some() {
         tx.execute(GIVE_KEY_ON, &[&stored.sku.key()]).await?;

@@ -142,10 +142,6 @@ fn search_text(name: &Name, email: Option<&ShortText>, phone: Option<&ShortText>
     format!("{}\n{}", search_key(name.as_str()), search_key(&contact.join(" ")))
 }
 
-fn on_write(error: DbError) -> CustomerError {
-    if own_keys::is_in_use(&error) { OwnKeysError::InUse.into() } else { error.into() }
-}
-
 /// Stores a customer.
 ///
 /// # Errors
@@ -163,7 +159,7 @@ pub async fn insert(tx: &TenantTx, new: &NewCustomer, actor: ActorId) -> Result<
     let NewCustomer { name, email, phone, note, is_tax_exempt, own_keys, .. } = new;
     let row: tenancy::Params<'_> =
         &[&id, name, email, phone, note, &tx.now(), &found_by, is_tax_exempt, &limit, own_keys];
-    tx.execute(INSERT, row).await.map_err(on_write)?;
+    tx.execute(INSERT, row).await.map_err(own_keys::on_write::<CustomerError>)?;
     let created = json!({
         "name": {"to": name}, "taxExempt": {"to": is_tax_exempt}, "creditLimit": {"to": limit.plain()},
     });
@@ -296,7 +292,7 @@ pub async fn update(
     let found_by = search_text(name, email.as_ref(), phone.as_ref());
     let row: tenancy::Params<'_> =
         &[&id, name, email, phone, note, &archived_at, &tx.now(), &found_by, is_exempt, &limit, &own_keys];
-    tx.execute(UPDATE, row).await.map_err(on_write)?;
+    tx.execute(UPDATE, row).await.map_err(own_keys::on_write::<CustomerError>)?;
     edit.record(Action::CustomerChanged, Subject::Customer(id)).await?;
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::orders::pricing::Discount;
 use crate::records::audit::{Action, Subject};
 use crate::records::edit::Edit;
 use crate::records::event::{Event, OrderChanged};
-use crate::records::own_keys::{self, OwnKeysChange, OwnKeysError};
+use crate::records::own_keys::{self, OwnKeysChange};
 use crate::statuses::OrderStatus;
 use crate::stock::movement::{Kind, Source};
 use crate::stock::posting::{Cost, Posting, decide};
@@ -80,12 +80,7 @@ pub async fn update(
     }
     let event = Event::OrderChanged(OrderChanged { order_id: id, status: stored.status });
     let params: tenancy::Params<'_> = &[&id, &customer_id, note, due_on, &tx.now(), &own_keys];
-    let update = async {
-        tx.execute(UPDATE, params).await.map_err(|error| match own_keys::is_in_use(&error) {
-            true => OwnKeysError::InUse.into(),
-            false => OrderError::from(error),
-        })
-    };
+    let update = async { tx.execute(UPDATE, params).await.map_err(own_keys::on_write::<OrderError>) };
     let record = edit.record(Action::OrderChanged, Subject::Order(id));
     all((update, record.err_into(), outbox::write(tx, &event).err_into())).await?;
     find(tx, id).await?.ok_or(OrderError::NotFound)

@@ -18,7 +18,7 @@ use crate::records::audit::{self, Action, Subject};
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, Requested};
 use crate::records::event::{Event, OrderChanged};
-use crate::records::own_keys::{self, OwnKeys, OwnKeysError};
+use crate::records::own_keys::{self, OwnKeys};
 use crate::statuses::OrderStatus;
 use crate::stock::decided::Decided;
 use crate::stock::location;
@@ -147,8 +147,7 @@ async fn store(
     ));
     let ((), (), (), number, ()) = written.await.map_err(|error| match error.constraint() {
         Some("orders_pkey") => IdTaken(id.into()).into(),
-        _ if own_keys::is_in_use(&error) => OwnKeysError::InUse.into(),
-        _ => OrderError::from(error),
+        _ => own_keys::on_write::<OrderError>(error),
     })?;
     let PricedOrder { location_id, status, subtotal, discount, tax, total, is_tax_exempt, lines } = order;
     let is_overdue = match new.due_on {

@@ -297,7 +297,7 @@ async fn draft_new(
         audit::record(tx, actor, Action::PurchaseOrderCreated, Subject::PurchaseOrder(id), &created),
     ))
     .await
-    .map_err(on_write)?;
+    .map_err(own_keys::on_write::<PurchaseError>)?;
     Ok(PurchaseOrder {
         id,
         number,
@@ -353,10 +353,6 @@ async fn insert(
         &new.own_keys,
     ];
     counter::insert_numbered(tx, Counter::PurchaseOrder, INSERT, params).await
-}
-
-fn on_write(error: DbError) -> PurchaseError {
-    if own_keys::is_in_use(&error) { OwnKeysError::InUse.into() } else { error.into() }
 }
 
 /// The currency of a purchase order. The business keeps the decimals of its own currency, whatever ISO 4217
@@ -425,7 +421,7 @@ pub async fn update(
     if !edit.is_empty() {
         let params: tenancy::Params<'_> =
             &[&id, expected_on, note, &tax, &total, &rate, &tx.now(), &own_keys];
-        tx.execute(UPDATE, params).await.map_err(on_write)?;
+        tx.execute(UPDATE, params).await.map_err(own_keys::on_write::<PurchaseError>)?;
         edit.record(Action::PurchaseOrderChanged, Subject::PurchaseOrder(id)).await?;
         if stored.status.is_open() && *expected_on != stored.expected_on {
             alert_review::reconsider(tx, &stored.stock_keys()).await?;

@@ -134,8 +134,7 @@ pub(crate) fn check_lead_time(days: Option<i16>) -> Result<(), SupplierError> {
 fn on_write(error: DbError, name: &Name) -> SupplierError {
     match error.constraint() {
         Some("suppliers_name_key") => SupplierError::DuplicateName(name.clone()),
-        _ if own_keys::is_in_use(&error) => OwnKeysError::InUse.into(),
-        _ => error.into(),
+        _ => own_keys::on_write(error),
     }
 }
 

@@ -116,7 +116,11 @@ fn source_of(
     }
 }
 
-/// Whether a statement failed because another record has the external id.
-pub(crate) fn is_in_use(error: &DbError) -> bool {
-    error.constraint().is_some_and(|constraint| constraint.ends_with("_external_key"))
+/// The error of a statement that stores a record with its keys: [`OwnKeysError::InUse`] if another record
+/// has the external id.
+pub(crate) fn on_write<E: From<OwnKeysError> + From<DbError>>(error: DbError) -> E {
+    match error.constraint() {
+        Some(constraint) if constraint.ends_with("_external_key") => OwnKeysError::InUse.into(),
+        _ => error.into(),
+    }
 }

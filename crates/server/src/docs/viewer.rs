@@ -32,11 +32,9 @@ pub fn redirect() -> HttpResponse {
 /// The OpenAPI document.
 pub async fn document(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut response = DOCUMENT.respond(&request).await?;
-    let for_every_page = (
-        header::HeaderName::from_static("cross-origin-resource-policy"),
-        header::HeaderValue::from_static("cross-origin"),
-    );
-    response.headers_mut().insert(for_every_page.0, for_every_page.1);
+    // Pages of other hosts may load it, too.
+    let policy = header::HeaderName::from_static("cross-origin-resource-policy");
+    response.headers_mut().insert(policy, header::HeaderValue::from_static("cross-origin"));
     Ok(response)
 }
 

@@ -13,7 +13,7 @@ use crate::http::problem::Problem;
 /// A shorter answer fits in one packet of the network, compressed or not.
 const WORTH_IT_BYTES: u64 = 1024;
 
-/// What grows little when it is compressed, or must arrive piece by piece, is not listed.
+/// The types that shrink. A stream of events is not listed: each event must arrive at once.
 const COMPRESSIBLE: [&str; 8] = [
     "application/json",
     "application/javascript",

@@ -29,6 +29,12 @@ impl TenantNumber {
     pub fn get(self) -> i64 {
         self.0
     }
+
+    /// The number in the key of an advisory lock.
+    pub(crate) fn lock_key(self) -> i32 {
+        // PostgreSQL cannot hold two billion schemas, so every number fits.
+        i32::try_from(self.0).unwrap_or(i32::MAX)
+    }
 }
 
 impl fmt::Display for TenantNumber {

@@ -385,7 +385,7 @@ impl OwnerDatabase {
         for row in rows {
             let number: TenantNumber = row.try_get("number")?;
             let transaction = self.owner.begin_unscoped().await?;
-            if locks::try_lock(&transaction, locks::lock_key(number)).await? {
+            if locks::try_lock(&transaction, number.lock_key()).await? {
                 let tenant = row.try_get("id")?;
                 let tx = SharedTx::over(transaction, &SharedScope::Platform);
                 ended += usize::from(maintenance::end_maintenance(&tx, tenant).await?);

@@ -120,7 +120,7 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
 
     async fn attempt(&self, behind: &Behind) -> Result<Outcome, ProvisionError> {
         let transaction = self.owner_database.owner.begin_unscoped().await?;
-        if !locks::try_lock(&transaction, locks::lock_key(behind.number)).await? {
+        if !locks::try_lock(&transaction, behind.number.lock_key()).await? {
             return Ok(Outcome::Busy(who_holds(&transaction, behind.number).await?));
         }
         match schema::lock_version(&transaction, behind.number).await? {

@@ -339,7 +339,7 @@ impl OwnerDatabase {
 
 /// Takes the business's lock, which migrations and restores hold while they run.
 async fn take_lock(transaction: &Transaction, tenant: &Tenant) -> Result<(), LifecycleError> {
-    match locks::try_lock(transaction, locks::lock_key(tenant.number)).await? {
+    match locks::try_lock(transaction, tenant.number.lock_key()).await? {
         true => Ok(()),
         false => Err(LifecycleError::Busy),
     }

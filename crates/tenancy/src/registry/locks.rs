@@ -5,7 +5,6 @@ use const_format::concatcp;
 
 use crate::connection::error::DbError;
 use crate::connection::transaction::Transaction;
-use crate::names::database::TenantNumber;
 
 /// Keys of advisory locks, used together with [`LOCK_CLASS`]. The key of a schema's own lock is the number of
 /// the schema.
@@ -38,10 +37,4 @@ pub(crate) async fn try_lock(transaction: &Transaction, key: i32) -> Result<bool
 pub(crate) async fn lock(transaction: &Transaction, key: i32) -> Result<(), DbError> {
     const LOCK: &str = "SELECT pg_advisory_xact_lock($1, $2)";
     transaction.execute(LOCK, &[&LOCK_CLASS, &key]).await.map(drop)
-}
-
-/// The key of a schema's own lock.
-pub(crate) fn lock_key(number: TenantNumber) -> i32 {
-    // PostgreSQL cannot hold two billion schemas, so every number fits.
-    i32::try_from(number.get()).unwrap_or(i32::MAX)
 }

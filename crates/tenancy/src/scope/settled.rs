@@ -22,14 +22,9 @@ pub(crate) const BEGINS_WITHIN: Duration = Duration::from_secs(2);
 /// The second from which the keys of the locks count, so that they fit an integer until 2094.
 const FIRST_SECOND: i64 = 1_767_225_600;
 
-/// The first half of the key: PostgreSQL cannot hold two billion schemas, so every number fits.
-fn key(number: TenantNumber) -> i32 {
-    i32::try_from(number.get()).unwrap_or(i32::MAX)
-}
-
 /// The statement with which a transaction that writes takes its lock. Nothing ever waits for it.
 pub(crate) fn lock(number: TenantNumber) -> String {
-    let number = key(number);
+    let number = number.lock_key();
     format!(
         "SELECT pg_advisory_xact_lock_shared({number}, \
          (extract(epoch FROM clock_timestamp())::bigint - {FIRST_SECOND})::integer)"
@@ -37,14 +32,14 @@ pub(crate) fn lock(number: TenantNumber) -> String {
 }
 
 /// The moment up to which all changes of the business are visible to the next statement of `tx`, about two
-/// seconds ago if no transaction takes longer. Later statements must be in transactions of their own, or in one
-/// whose statements each see the newest data: in a snapshot they would be older than the answer.
+/// seconds ago if no transaction takes longer. Later statements must be in transactions of their own, or in
+/// one whose statements each see the newest data: in a snapshot they would be older than the answer.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn settled_until(tx: &TenantTx) -> Result<DateTime<Utc>, DbError> {
-    // The clock is read before the locks. A transaction that takes its lock after they are read stores a later
-    // time, because it began at most [`BEGINS_WITHIN`] earlier.
+    // The clock is read before the locks. A transaction that takes its lock after they are read stores a
+    // later time, because it began at most [`BEGINS_WITHIN`] earlier.
     const SETTLED: &str = concatcp!(
         "SELECT to_timestamp(least(extract(epoch FROM statement_timestamp()),
                                    (SELECT min(l.objid::bigint) + ",
@@ -59,5 +54,5 @@ pub async fn settled_until(tx: &TenantTx) -> Result<DateTime<Utc>, DbError> {
         BEGINS_WITHIN.as_secs(),
         ")"
     );
-    tx.value(SETTLED, &[&i64::from(key(tx.tenant().number))]).await
+    tx.value(SETTLED, &[&i64::from(tx.tenant().number.lock_key())]).await
 }
